@@ -1,0 +1,302 @@
+"""The nouns every room shares: what a change is, what is said about it, and how the work can fail.
+
+Nothing here reads files or decides anything. All values are frozen; the words are those of docs/development.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+FileKind = Literal[
+    "python", "notebook", "config", "shell", "native", "workflow", "requirements", "binary", "text"
+]
+Side = Literal["base", "head"]
+Role = Literal["effect", "trigger", "concealment"]
+Level = Literal["low", "medium", "high", "critical"]
+Stage = Literal["active", "trial"]
+VerdictName = Literal["pass", "review", "block", "error"]
+Lines = tuple[int, int]
+
+SEVERITIES: tuple[Level, ...] = ("low", "medium", "high", "critical")
+CONFIDENCES: tuple[Level, ...] = ("low", "medium", "high")
+
+
+class TrainwardenError(Exception):
+    """Root of every error this package raises on purpose.
+
+    ``hint`` is one sentence saying what the reader can do about it; empty when there is nothing to do.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Misuse(TrainwardenError):
+    """The request itself is wrong: not a repository, unknown revision, bad flag, rule or config. Exit code 2."""
+
+    exit_code = 2
+
+
+class Unfinished(TrainwardenError):
+    """The review could not be finished: budget, crash, missing object. Exit code 3, verdict ``error``."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """What is compared: full object names, or words such as ``index`` where there is no commit. ``policy`` rules."""
+
+    base: str
+    head: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """One side of a file: its path (surrogateescape-decoded UTF-8), git mode (e.g. 0o100644) and bytes."""
+
+    path: str
+    mode: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something changed that was not analysed; ``lines`` is None when the whole file is meant (head side numbers)."""
+
+    path: str
+    lines: Lines | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilePair:
+    """One changed file, before and after. At least one side is present; ``copied`` marks a copy of a kept file."""
+
+    before: FileVersion | None
+    after: FileVersion | None
+    copied: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path a reader knows it by: that of the head, or of the base when the file is deleted."""
+        version = self.after or self.before
+        assert version is not None
+        return version.path
+
+
+class Source(Protocol):
+    """Where a change comes from. Implementations live in ``git.py``; every door uses one."""
+
+    @property
+    def revisions(self) -> Revisions:
+        """The object names of both sides and of the policy revision."""
+
+    def pairs(self) -> Iterator[FilePair | Unread]:
+        """Every changed file once, in path order; what cannot be read comes as ``Unread``. Raises ``Unfinished``."""
+
+    def trusted(self, path: str) -> bytes | None:
+        """The bytes of a file in the policy revision, or None when it is not there."""
+
+    def head_exists(self, path: str) -> bool:
+        """Whether the head tree holds a file of this path (to tell moved code from removed code)."""
+
+    def messages(self) -> tuple[str, ...]:
+        """Commit messages of the change, if it has commits. Never evidence of innocence."""
+
+    def close(self) -> None:
+        """Ends helper processes. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing the code says about training on one side.
+
+    Identity across sides is (name, scope, subject). ``value`` is text as a reviewer would read it;
+    ``number`` holds its value when it is one. ``order`` is the position among the facts of the same scope.
+    ``loop`` is the loop depth, ``guards`` the kinds of condition it runs under (see ``edits.GuardKind``).
+    """
+
+    name: str
+    scope: str
+    subject: str
+    value: str
+    path: str
+    line: int
+    end_line: int
+    number: float | None = None
+    order: int = 0
+    loop: int = 0
+    guards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A fact that differs between the sides; at least one side is present."""
+
+    before: Fact | None
+    after: Fact | None
+
+    @property
+    def fact(self) -> Fact:
+        """The side that speaks for the shift: head if there, else base."""
+        fact = self.after or self.before
+        assert fact is not None
+        return fact
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line that carries evidence, with words for it."""
+
+    path: str
+    line: int
+    side: Side
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule (or the classifier) with evidence at one primary place and captioned others.
+
+    ``evidence_weight`` is in nats (log likelihood ratio) before the policy shares the risk out;
+    ``score`` is the share of the change's risk, 0 to 1, filled in by the policy.
+    ``member`` names the function, method or run of statements it lies in.
+    """
+
+    rule: str
+    family: str
+    technique: tuple[str, ...]
+    role: Role
+    severity: Level
+    confidence: Level
+    stage: Stage
+    path: str
+    side: Side
+    start_line: int
+    end_line: int
+    message: str
+    member: str = ""
+    places: tuple[Place, ...] = ()
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    fingerprint: str = ""
+    evidence_weight: float = 0.0
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """A row of the table that says what the change does to training. None means absent on that side."""
+
+    fact: str
+    scope: str
+    subject: str
+    before: str | None
+    after: str | None
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many changed files there were, how many were read whole, and what was not."""
+
+    changed: int
+    read: int
+    unread: tuple[Unread, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome, one calibrated number (0 to 1) and the reasons in words, the weightiest first."""
+
+    name: VerdictName
+    risk: float
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What judged: the version, the digest of the rules, and of the model or None (rules only)."""
+
+    version: str
+    rules: str
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Source lines around a finding for a person to read; ``first`` is the number of the first line."""
+
+    path: str
+    side: Side
+    first: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything said about one change. ``findings`` are in the order of their share of the risk.
+
+    ``excerpts`` serve the human-readable formats only; the JSON contract does not carry them.
+    """
+
+    id: str | None
+    tool: Tool
+    revisions: Revisions
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    behaviour: tuple[Behaviour, ...] = ()
+    coverage: Coverage = Coverage(0, 0)
+    elapsed_ms: int = 0
+    training: bool = False
+    excerpts: tuple[Excerpt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """Edits laid over the head tree in memory: path -> (mode, bytes), or None for a deleted path."""
+
+    files: Mapping[str, tuple[int, bytes] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One review as plain data, so that it can cross the process boundary into the killable child.
+
+    ``kind`` says which of the other fields apply: ``range`` (base, head), ``staged`` and ``worktree`` (base,
+    default HEAD), ``patch`` (base, patch bytes), ``files`` (positional paths of the worktree, compared with
+    HEAD), ``overlay`` (base, head, and edits laid over head).
+    """
+
+    repo: str
+    kind: Literal["range", "staged", "worktree", "patch", "files", "overlay"]
+    base: str | None = None
+    head: str | None = None
+    policy: str | None = None
+    patch: bytes | None = None
+    files: tuple[str, ...] = ()
+    overlay: Overlay | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to review, the same for many requests: operator's pack and config, what to leave out, budgets.
+
+    ``seconds`` and ``megabytes`` bound one whole review (CPU and wall; address space of the child).
+    """
+
+    rules_dir: str | None = None
+    bundled: bool = True
+    model: bool = True
+    history: bool = True
+    config_file: str | None = None
+    seconds: float = 60.0
+    megabytes: int = 2048
