@@ -15,6 +15,9 @@ from collections.abc import Iterable, Iterator
 from trainwarden.parse.nodes import Node
 
 _LONGEST = 160
+_TRANSPARENT = frozenset(
+    "enumerate iter next list tuple reversed sorted zip tqdm tqdm.tqdm tqdm.auto.tqdm itertools.islice float int".split()
+)
 _IMPORTERS = frozenset({"__import__", "importlib.import_module"})
 
 
@@ -203,6 +206,8 @@ class Scope:
             module = fold(arguments[0])
             if module is not None:
                 return module
+        if callee in _TRANSPARENT and arguments and arguments[0].kind not in ("keyword", "star", "doublestar"):
+            return self._known(arguments[0])
         return f"{callee}()"[-_LONGEST:] if callee else ""
 
     def _subscript(self, node: Node) -> str:
