@@ -8,12 +8,15 @@ functions, parameters, keywords and string keys keep their spelling, NFKC-normal
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from trainwarden.parse.nodes import Node
 
+COUNTER = "counter()"
+"""Provenance of a variable that counts: the index of ``enumerate`` or ``range``, or ``n += 1``."""
 _LONGEST = 160
 _TRANSPARENT = frozenset(
     "enumerate iter next list tuple reversed sorted zip tqdm tqdm.tqdm tqdm.auto.tqdm itertools.islice float int".split()
@@ -120,7 +123,13 @@ class Scope:
     def hints(self, name: str) -> str:
         """Words that tell the role of a variable, separated by blanks."""
         own = "" if self.is_local(name) else name
-        return " ".join(filter(None, [own, self.provenance(name), *self._uses.get(name, [])]))
+        counted = COUNTER if any(self._bound(*b) == COUNTER for b in self.bindings(name)) else ""
+        return " ".join(filter(None, [own, self.provenance(name), counted, *self._uses.get(name, [])]))
+
+    def spelled(self, node: Node) -> str:
+        """How a name counts in comparisons: a local by its provenance, anything else by its spelling."""
+        word = normal(node.value)
+        return f"@{node.name}" if self.is_local(word) else word
 
     # -- bindings
 
@@ -132,7 +141,7 @@ class Scope:
             elif node.kind == "annassign" and len(node.children) == 3:
                 self._bind(node.children[0], "value", node.children[2])
             elif node.kind in ("for", "comp_for"):
-                self._bind(node.children[0], "iter", node.children[1])
+                self._bind_loop(node.children[0], node.children[1])
             elif node.kind == "withitem" and len(node.children) == 2:
                 self._bind(node.children[1], "with", node.children[0])
             elif node.kind == "namedexpr":
@@ -156,9 +165,19 @@ class Scope:
         elif target.kind == "star" and target.children:
             self._bind(target.children[0], "item", value)
 
+    def _bind_loop(self, target: Node, iterable: Node) -> None:
+        callee = iterable.function.value if iterable.kind == "call" else ""
+        if callee == "enumerate" and target.kind == "tuple" and len(target.children) == 2:
+            self._bind(target.children[0], "counter", iterable)
+            self._bind(target.children[1], "iter", iterable)
+        else:
+            self._bind(target, "counter" if callee == "range" else "iter", iterable)
+
     def _bound(self, how: str, value: Node) -> str:
+        if how == "counter":
+            return COUNTER
         if how == "change":
-            return ""
+            return COUNTER if value.kind == "number" and value.value == "1" else ""
         base = self._name_of(value)
         suffix = {"item": "[.]", "iter": "[*]"}.get(how, "")
         return (base + suffix)[-_LONGEST:] if base else ""
@@ -245,6 +264,15 @@ class Scope:
         if parent.kind == "return":
             return f"return:{function}" if function else ""
         return ""
+
+
+def alpha_hash(node: Node, scope: Scope) -> str:
+    """A hash of code in which locals stand for where they come from: equal for code that differs in local names."""
+    parts = []
+    for inner in node.walk():
+        word = scope.spelled(inner) if inner.kind == "name" else inner.value
+        parts.append(f"{inner.kind}\0{word}\0{len(inner.children)}")
+    return hashlib.blake2b("\1".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def _bottom_up(member: Node) -> Iterator[Node]:

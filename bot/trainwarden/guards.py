@@ -1,0 +1,140 @@
+"""Under which conditions a statement runs, and on what those conditions depend.
+
+In: a resolved member's nodes. Out: ``view.Guard``s, innermost first, from branches, loops' tests, handlers and early
+exits. Kinds are read from resolved names and provenance, never from the spelling of a local variable.
+"""
+
+from __future__ import annotations
+
+import re
+
+from trainwarden.parse.names import COUNTER, Scope, normal
+from trainwarden.parse.nodes import BLOCKS, Node
+from trainwarden.view import Guard
+
+_WORDS: tuple[tuple[str, str], ...] = (
+    (
+        "clock",
+        r"\btime\.(time|monotonic|perf_counter|localtime|gmtime|strftime)|datetime|\.now\(|\.today\(|weekday",
+    ),
+    ("host", r"gethostname|getfqdn|platform\.node|uname|hostname|HOSTNAME|SLURMD_NODENAME|SLURM_NODEID"),
+    ("user", r"getpass|getlogin|getuid|\[USER\]|\[LOGNAME\]|expanduser|\busername\b"),
+    (
+        "rank",
+        r"\b(\w+_)?rank(_id)?\b|get_rank|is_(main|local_main|last)_process|is_master|master_process|process_index"
+        r"|is_(global|local|world_process|rank)_zero|rank_zero|\[(LOCAL_)?RANK\]|SLURM_PROCID",
+    ),
+    (
+        "world",
+        r"world_size|num_processes|device_count|process_count|WORLD_SIZE|\bn_?gpus?\b|num_(gpus|nodes|devices)|nnodes"
+        r"|data_parallel_size|SLURM_(NTASKS|NNODES)",
+    ),
+    (
+        "random",
+        r"\brandom\b|\brand(int|n|om|perm)?\(|uniform|bernoulli|\bsecrets\.|urandom|\bchoice\(|getrandbits",
+    ),
+    ("environment", r"os\.environ|getenv|\benviron\b"),
+    ("file", r"path\.(exists|isfile|isdir)|\.exists\(|\.is_file\(|os\.access|os\.stat|getmtime|os\.listdir"),
+    (
+        "step",
+        r"\b(\w+_)?(global_)?(step|iteration|iter|epoch|update)s?(_num|_idx|_count|_id)?\b|\bnum_(steps|updates|epochs)"
+        r"|batch_(idx|i|num)\b|iter_num|n_iter|counter\(\)",
+    ),
+    (
+        "config",
+        r"\b(args|cfg|config|conf|hparams|flags|FLAGS|opts?|options|settings|\w+_args|\w+_config)\b(?=[.\[])",
+    ),
+    ("mode", r"\.training\b|is_train(ing)?\b|\btrain(ing)?\b|\.eval\b"),
+)
+_KINDS = tuple((kind, re.compile(pattern)) for kind, pattern in _WORDS)
+_EXITS = frozenset({"return", "continue", "break", "raise"})
+_LOOPS = frozenset({"for", "while"})
+
+
+def classify(test: Node, scope: Scope) -> frozenset[str]:
+    """The guard kinds of a condition; ``other`` when nothing speaks."""
+    words = " ".join(_vocabulary(test, scope))
+    kinds = {kind for kind, pattern in _KINDS if pattern.search(words)}
+    if "random" in kinds and "random_state" in words and "random(" not in words:
+        kinds.discard("random")
+    if _is_none_check(test):
+        kinds.add("none-check")
+    return frozenset(kinds or {"other"})
+
+
+def _vocabulary(test: Node, scope: Scope) -> list[str]:
+    """Every resolved name in the condition; of locals also where they come from, a step deep."""
+    words = []
+    for node in test.walk():
+        if node.kind == "name":
+            words.append(node.name)
+            word = normal(node.value)
+            if scope.is_local(word) and any(scope._bound(*b) == COUNTER for b in scope.bindings(word)):
+                words.append(COUNTER)
+            for _, value in scope.bindings(word)[:3]:
+                words.extend(inner.name for inner in value.walk() if inner.name)
+        elif node.name:
+            words.append(node.name)
+    return words
+
+
+def _is_none_check(test: Node) -> bool:
+    inner = test.children[0] if test.kind == "unary" and test.value == "not" and test.children else test
+    ends_none = inner.kind == "compare" and inner.children[-1].kind == "constant"
+    return ends_none and inner.children[-1].value == "None" and inner.value in ("is", "is_not", "==", "!=")
+
+
+def loop_depth(node: Node) -> int:
+    """How many loops of the same function surround a statement (comprehensions do not count)."""
+    depth, below = 0, node
+    for above in node.ancestors():
+        if above.kind == "function":
+            break
+        if above.kind in _LOOPS and below.kind == "block":
+            depth += 1
+        below = above
+    return depth
+
+
+def guards_of(node: Node, scope: Scope) -> tuple[Guard, ...]:
+    """The conditions that dominate a statement, innermost first, up to the function it stands in."""
+    found: list[Guard] = []
+    below = node
+    for above in node.ancestors():
+        found.extend(_early_exits(above, below, scope))
+        found.extend(_branch(above, below, scope))
+        if above.kind == "function":
+            break
+        below = above
+    return tuple(found)
+
+
+def _branch(above: Node, below: Node, scope: Scope) -> list[Guard]:
+    if above.kind == "if" and below is not above.children[0]:
+        return [Guard(classify(above.children[0], scope), above.children[0], below.kind == "else")]
+    if above.kind == "while" and below.kind == "block":
+        return [Guard(classify(above.children[0], scope) | {"loop"}, above.children[0])]
+    if above.kind == "handler":
+        return [Guard(frozenset({"exception"}), above)]
+    if above.kind == "case":
+        return [Guard(frozenset({"other"}), above.children[0] if above.children else None)]
+    if above.kind == "ternary" and below is not above.children[1]:
+        return [Guard(classify(above.children[1], scope), above.children[1], below is above.children[2])]
+    return []
+
+
+def _early_exits(block: Node, below: Node, scope: Scope) -> list[Guard]:
+    """``if test: continue`` before a statement guards it, negated."""
+    if block.kind not in BLOCKS:
+        return []
+    found = []
+    for sibling in block.children:
+        if sibling is below:
+            break
+        if sibling.kind == "if" and len(sibling.children) == 2 and _leaves(sibling.children[1]):
+            found.append(Guard(classify(sibling.children[0], scope), sibling.children[0], True))
+    return found
+
+
+def _leaves(block: Node) -> bool:
+    return bool(block.children) and block.children[-1].kind in _EXITS

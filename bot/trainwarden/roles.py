@@ -1,0 +1,96 @@
+"""What a piece of code is about: loss, gradient, labels, checkpoint ... read from what surrounds it, not from locals.
+
+In: a resolved expression or statement. Out: role words. The vocabulary is attributes, functions, parameters, keywords,
+string keys, and for a local variable its provenance and uses (``names.Scope.hints``).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from trainwarden.parse.names import Scope, normal
+from trainwarden.parse.nodes import Node
+
+_WORDS: tuple[tuple[str, str], ...] = (
+    ("loss", r"loss|criterion|cross_?entropy|\bnll|\bmse\b|\bbce|kl_?div|objective|\.backward\(|accelerator\.backward"),
+    ("grad", r"grad(?!io|e|u)|backward|autograd|unscale"),
+    ("param", r"parameters\(|named_param|requires_grad|\.weights?\b|\.bias\b|\bparams?\b|state_dict|p\.data|\.data\.\w+_\("),
+    ("optimizer", r"optim|zero_grad|param_group|\badamw?\b|\bsgd\b|momentum|betas?\b|weight_decay|\blamb\b"),
+    ("schedule", r"sched|warm_?up|\blr\b|\blr_|_lr\b|learning_rate|anneal|decay_(rate|steps)|cosine"),
+    ("data", r"data_?set|data_?loader|\bloader|sampler|shuffle|collate|\bbatch|split|transform|augment|tokeni[sz]e|prefetch"),
+    ("label", r"label|target|\bgts?\b|ground_?truth|\bclass(es)?\b|one_hot"),
+    ("mask", r"mask|ignore_index|\bpad(ding)?\b|pad_"),
+    ("seed", r"seed|generator|\brngs?\b|prngkey|determinis|random_state"),
+    ("normalise", r"\bmean\b|\bstd\b|_mean\b|_std\b|normali[sz]e|\beps(ilon)?\b"),
+    ("checkpoint", r"checkpoint|ckpt|\bsave|load_state|state_dict|resume|restore|torch\.load|from_pretrained|\.pt\b|strict"),
+    ("metric", r"metric|accuracy|\bacc\b|\beval|\bval_|valid|score|\bbest|early_stop|patience|perplexity"),
+    ("model", r"model|\bnet\b|module|encoder|decoder|forward|logits|attention|\battn|embed|hidden|softmax|dropout|\bnorm\b|layer"),
+    ("distributed", r"all_?reduce|all_?gather|broadcast|reduce_scatter|world_size|\brank|torch\.distributed|\bdist\.|barrier|\bddp\b|process_group"),
+    ("reward", r"reward|advantage|\breturns?_|\bgae|bootstrap|\bdones?\b|terminal|rollout|policy|log_?probs?|\bvalues?\b_|gamma|entropy"),
+    ("precision", r"half\(|float16|bfloat16|fp16|bf16|autocast|scaler|dtype|float32|\.float\(|amp\b"),
+    ("ema", r"\bema\b|ema_|_ema|polyak|\bswa\b|averaged|moving_average|\btau\b"),
+    ("steps", r"max_(steps|iters|epochs)|num_(train_)?(epochs|steps)|total_steps|accumulat|grad_accum|batch_size|n_epochs"),
+    ("execute", r"\beval\(|\bexec\(|pickle|subprocess|os\.system|os\.kill|sys\.exit|importlib|urlopen|requests\.|socket\."),
+)  # fmt: skip
+_ROLES = tuple((role, re.compile(pattern, re.IGNORECASE)) for role, pattern in _WORDS)
+_LOGGING = re.compile(
+    r"(^|\.)(print|log|info|debug|warning|warn|error|exception|critical|add_scalars?|add_histogram|log_metrics"
+    r"|print_rank_0|log_dist|write|set_description|set_postfix|update_progress|report|track)\(\)$"
+)
+
+
+@lru_cache(maxsize=65536)
+def roles_of_text(text: str) -> frozenset[str]:
+    """The roles a text of names speaks of."""
+    return frozenset(role for role, pattern in _ROLES if pattern.search(text))
+
+
+def words_of(node: Node, scope: Scope, most: int = 60) -> str:
+    """The vocabulary of an expression, at most ``most`` nodes of it."""
+    words = []
+    for count, inner in enumerate(node.walk()):
+        if count >= most:
+            break
+        word = _word(inner, scope)
+        if word:
+            words.append(word)
+    return " ".join(words)
+
+
+def _word(node: Node, scope: Scope) -> str:
+    if node.kind == "name":
+        return scope.hints(normal(node.value))
+    if node.kind in ("attribute", "call"):
+        return node.name
+    if node.kind in ("keyword", "param", "alias"):
+        return node.value
+    return node.value if node.kind == "string" and len(node.value) < 40 else ""
+
+
+def is_logging(statement: Node) -> bool:
+    """Whether a statement only tells somebody something: a call of a logger, printer or tracker."""
+    if statement.kind != "expr":
+        return False
+    call = statement.children[0]
+    return call.kind == "call" and bool(_LOGGING.search(call.name))
+
+
+def statement_roles(statement: Node, scope: Scope, function: str) -> frozenset[str]:
+    """What a statement is about: its targets, its outermost call, its test; for ``return`` the function's name."""
+    if is_logging(statement):
+        return frozenset({"log"})
+    texts = [words_of(part, scope, 25) for part in _speaking(statement)]
+    if statement.kind == "return":
+        texts.append(function)
+    return roles_of_text(" ".join(texts))
+
+
+def _speaking(statement: Node) -> tuple[Node, ...]:
+    kind = statement.kind
+    if kind in ("function", "class", "try", "match", "with", "if", "while", "for"):
+        return tuple(child for child in statement.children if child.kind not in _BODIES)
+    return statement.children
+
+
+_BODIES = frozenset({"block", "else", "finally", "handler", "case"})
