@@ -1,0 +1,76 @@
+# `make help` lists the targets. Only Python 3.11 to 3.13, git and make are needed beforehand.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BENCH := .venv-bench
+BENCH_STAMP := $(BENCH)/.installed
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
+
+# The first interpreter of a supported version that can make a virtual environment; PYTHON=... overrides it.
+CANDIDATES := python3.12 python3.13 python3.11 python3 python
+PROBE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+.PHONY: help env demo test check bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+env: $(STAMP) ## create .venv with everything for development, from the pinned lock
+
+$(BIN)/python:
+	@python=$(PYTHON); \
+	if [ -z "$$python" ]; then \
+	  for name in $(CANDIDATES); do \
+	    if "$$name" -c '$(PROBE)' >/dev/null 2>&1; then python=$$name; break; fi; \
+	  done; \
+	fi; \
+	if [ -z "$$python" ]; then \
+	  echo "No Python 3.11 to 3.13 with venv and ensurepip found (Debian: apt install python3-venv)." >&2; exit 1; \
+	fi; \
+	"$$python" -m venv $(VENV)
+
+$(STAMP): requirements/dev.lock pyproject.toml setup.py | $(BIN)/python
+	@echo "Installing the development environment into $(VENV) ..."
+	@$(PIP) install --require-hashes --requirement requirements/dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: env ## review a small training repository: twelve acts of sabotage and ten honest changes
+	@PYTHONPATH=tests $(BIN)/python -m demo
+
+test: env ## run the tests
+	@$(BIN)/python -m pytest
+
+check: env ## the gate: format, lint, types, imports, rule cases
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/trainwarden rules check
+	$(BIN)/trainwarden rules test
+
+bench: env $(BENCH_STAMP) ## measure speed and memory, beside bandit and semgrep (ARGS="--repo DIR --commits N")
+	@$(BIN)/python benchmarks/bench.py --peers $(BENCH)/bin $(ARGS)
+
+$(BENCH_STAMP): requirements/bench.lock | $(BIN)/python
+	@$(BIN)/python -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip --quiet install --require-hashes --requirement requirements/bench.lock
+	@touch $@
+
+lock: ## resolve pyproject.toml into requirements/*.lock again (needs uv)
+	@for name in run dev bench; do \
+	  case $$name in \
+	    run) from=pyproject.toml ;; \
+	    dev) from="pyproject.toml --extra app --extra dev" ;; \
+	    bench) from=requirements/bench.in ;; \
+	  esac; \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --custom-compile-command "make lock" --output-file requirements/$$name.lock $$from; \
+	done
+
+clean: ## remove environments, caches and build output
+	rm -rf $(VENV) $(BENCH) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf bot/*.egg-info
+	find bot tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
