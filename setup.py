@@ -13,7 +13,7 @@ BUNDLED = ("rules", "models")
 
 
 class BuildWithData(build_py):
-    """Lays the data beside the package as ``trainwarden/_bundled``; an editable install reads the originals."""
+    """Copies the data to ``trainwarden/_bundled``; an editable install reads the originals."""
 
     def run(self) -> None:
         super().run()

@@ -1,4 +1,4 @@
-"""Where the bundled rules and models lie: beside the package in a wheel, at the repository root in a checkout.
+"""Where the bundled rules and models lie: inside the package in a wheel, at the root of a checkout.
 
 Comes in: nothing. Goes out: directories that exist.
 """
@@ -26,8 +26,11 @@ def models_dir() -> Path:
 
 def _bundled(name: str) -> Path:
     # The build copies both folders into the package; an editable install reads them where they are written.
-    candidates = (_WHEEL / name, _CHECKOUT / name)
-    for directory in candidates:
-        if directory.is_dir():
-            return directory
-    raise TrainwardenError(f"the bundled {name} are missing", "install trainwarden again: its files are incomplete")
+    directory = _WHEEL / name
+    if not directory.is_dir() and (_CHECKOUT / "pyproject.toml").is_file():
+        directory = _CHECKOUT / name
+    if not directory.is_dir():
+        raise TrainwardenError(
+            f"the bundled {name} are missing", "install trainwarden again: it is incomplete"
+        )
+    return directory
