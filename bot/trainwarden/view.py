@@ -12,6 +12,7 @@ from typing import Literal
 from trainwarden.model import Fact, FileKind, Lines, Shift, Side, Unread
 from trainwarden.parse.nodes import Node
 
+FileStatus = Literal["added", "deleted", "modified", "renamed"]
 EditKind = Literal["added", "removed", "changed", "moved", "moved-changed"]
 GuardKind = Literal[
     "clock", "host", "user", "rank", "world", "step", "environment", "random", "file",
@@ -76,6 +77,7 @@ class Delta:
     ``before`` and ``after`` are the differing nodes (None where something was added or removed); ``inside`` is the
     dotted name of the call or attribute they are an argument of, "" if none; ``slot`` says which argument (keyword
     name, or position as text). ``roles``: what the changed expression or its statement is about (see ``roles.py``).
+    ``line``: its line on the head side; for something removed, about where it would stand.
     """
 
     kind: DeltaKind
@@ -84,6 +86,7 @@ class Delta:
     inside: str = ""
     slot: str = ""
     roles: frozenset[str] = frozenset()
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class FileView:
     path: str
     old_path: str | None
     kind: FileKind
-    status: Literal["added", "deleted", "modified", "renamed"]
+    status: FileStatus
     side: Side
     training: bool
     test: bool

@@ -1,0 +1,271 @@
+"""The edits of one file: members of both sides paired, aligned, and told apart from mere renaming.
+
+In: the outlines of both sides. Out: ``FileEdits`` with raw units (what changed, what only one side has); moves are
+found afterwards over the whole change by ``moves``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from trainwarden.edits import align
+from trainwarden.edits.deltas import Sides, deltas
+from trainwarden.model import Unread
+from trainwarden.parse import names
+from trainwarden.parse.nodes import Node
+from trainwarden.parse.outline import Member, Outline
+from trainwarden.parse.treesitter import TooDeep
+from trainwarden.roles import words_of
+from trainwarden.view import Delta
+
+
+@dataclass(slots=True)
+class Side:
+    """One member of one side, lowered and resolved."""
+
+    path: str
+    name: str
+    node: Node
+    scope: names.Scope
+
+
+@dataclass(slots=True)
+class Unit:
+    """A statement that only one side has, and the member it stands in."""
+
+    node: Node
+    side: Side
+    whole_member: bool = False
+    _key: str = ""
+
+    def key(self) -> str:
+        """Equal for units that say the same whatever their locals are called."""
+        if not self._key:
+            self._key = _alpha_key(self.node, self.side.scope)
+        return self._key
+
+
+@dataclass(slots=True)
+class Change:
+    """Two statements that correspond and differ, with the deltas between them."""
+
+    before: Node
+    after: Node
+    before_side: Side
+    after_side: Side
+    deltas: tuple[Delta, ...]
+
+
+@dataclass(slots=True)
+class FileEdits:
+    """What changed in one file, before moves are known. ``members``: the changed members of both sides."""
+
+    changed: list[Change] = field(default_factory=list)
+    removed: list[Unit] = field(default_factory=list)
+    added: list[Unit] = field(default_factory=list)
+    members_before: list[Side] = field(default_factory=list)
+    members_after: list[Side] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+
+def compare(path: str, before: Outline | None, after: Outline | None) -> FileEdits:
+    """The edits between two versions of a file; either may be absent. Members too deep to read become ``Unread``."""
+    found = FileEdits()
+    old = _Reader(path, before, found)
+    new = _Reader(path, after, found)
+    pairs = _member_pairs(old.members, new.members)
+    for left, right in pairs:
+        if left is not None and right is not None:
+            _compare_members(old, new, left, right, found)
+        elif right is not None:
+            _one_sided(new.side(right), found.added, found.members_after)
+        elif left is not None:
+            _one_sided(old.side(left), found.removed, found.members_before)
+    return found
+
+
+class _Reader:
+    def __init__(self, path: str, outline: Outline | None, found: FileEdits) -> None:
+        self.path = path
+        self.members = outline.members if outline else {}
+        self._imports = names.import_table(outline.imports) if outline else {}
+        self._found = found
+
+    def side(self, member: Member, shared: set[bytes] | None = None) -> Side | None:
+        try:
+            node = member.node(shared)
+        except TooDeep as deep:
+            self._found.unread.append(Unread(self.path, (member.line, member.end_line), str(deep)))
+            return None
+        scope = names.resolve(node, self._imports, lexical=member.kind != "function")
+        return Side(self.path, member.name, node, scope)
+
+
+def _member_pairs(
+    before: dict[str, Member], after: dict[str, Member]
+) -> Iterable[tuple[Member | None, Member | None]]:
+    gone = [m for name, m in before.items() if name not in after]
+    come = [m for name, m in after.items() if name not in before]
+    renamed = _renamed(gone, come)
+    for name, member in before.items():
+        if name in after:
+            if member.raw != after[name].raw:
+                yield member, after[name]
+        else:
+            yield member, renamed.get(name)
+    taken = {member.name for member in renamed.values()}
+    for member in come:
+        if member.name not in taken:
+            yield None, member
+
+
+def _renamed(gone: list[Member], come: list[Member]) -> dict[str, Member]:
+    """Members that kept their body under another name: at least 60 % of their source lines in common."""
+    found: dict[str, Member] = {}
+    free = list(come)
+    for member in gone:
+        lines = _lines(member)
+        scored = [(len(lines & _lines(c)) / max(1, len(lines | _lines(c))), c.name, c) for c in free]
+        same_kind = [entry for entry in scored if entry[2].kind == member.kind]
+        best = max(same_kind, default=None, key=lambda entry: (entry[0], entry[1]))
+        if best is not None and best[0] >= 0.6:
+            found[member.name] = best[2]
+            free.remove(best[2])
+    return found
+
+
+def _lines(member: Member) -> set[bytes]:
+    return {line.strip() for line in member.raw.splitlines()[1:] if line.strip()}
+
+
+def _compare_members(old: _Reader, new: _Reader, left: Member, right: Member, found: FileEdits) -> None:
+    shared = None
+    if left.kind != "function":
+        texts = [s.text or b"" for s in right.syntaxes]
+        shared = {s.text or b"" for s in left.syntaxes} & set(texts)
+        shared = {text for text in shared if texts.count(text) == 1}
+    before, after = old.side(left, shared), new.side(right, shared)
+    if before is None or after is None:
+        return
+    found.members_before.append(before)
+    found.members_after.append(after)
+    pairing = align.Pairing()
+    if before.node.kind == after.node.kind == "function":
+        _signature(before.node, after.node, pairing)
+        align.align(_body(before.node), _body(after.node), pairing)
+    else:
+        align.align(before.node.children, after.node.children, pairing)
+    _collect(pairing, before, after, found)
+
+
+def _body(node: Node) -> tuple[Node, ...]:
+    return node.children[-1].children if node.children and node.children[-1].kind == "block" else ()
+
+
+def _signature(before: Node, after: Node, pairing: align.Pairing) -> None:
+    old, new = before.child("params"), after.child("params")
+    if old is not None and new is not None and old.hash != new.hash:
+        pairing.changed.append((old, new))
+    decorators = [[c for c in n.children if c.kind == "decorator"] for n in (before, after)]
+    align.align(decorators[0], decorators[1], pairing)
+
+
+def _collect(pairing: align.Pairing, before: Side, after: Side, found: FileEdits) -> None:
+    sides = Sides(before.scope, after.scope)
+    changes = []
+    for old, new in pairing.changed:
+        small = tuple(_statement_deltas(old, new, sides))
+        changes.append(Change(old, new, before, after, small))
+    renames = _renames(changes, before.scope, after.scope)
+    for change in changes:
+        kept = tuple(d for d in change.deltas if not _is_rename(d, renames))
+        if kept:
+            found.changed.append(_with_deltas(change, kept))
+    found.removed.extend(Unit(node, before) for node in pairing.removed)
+    found.added.extend(Unit(node, after) for node in pairing.added)
+
+
+def _with_deltas(change: Change, kept: tuple[Delta, ...]) -> Change:
+    return replace(change, deltas=kept)
+
+
+def _statement_deltas(before: Node, after: Node, sides: Sides) -> list[Delta]:
+    words = _target_words(after, sides.after)
+    old, new = align.header(before), align.header(after)
+    if before.kind == after.kind and before.kind in (
+        "assign",
+        "augassign",
+        "annassign",
+        "expr",
+        "params",
+        "decorator",
+    ):
+        return deltas(before, after, sides, words)
+    if {before.kind, after.kind} == {"assign", "augassign"}:
+        return deltas(before.children[-1], after.children[-1], sides, words) or [
+            Delta("operator", before, after)
+        ]
+    if before.kind == after.kind and len(old) == len(new):
+        return [d for a, b in zip(old, new, strict=True) for d in deltas(a, b, sides, words)]
+    if old and new and before.kind != after.kind:
+        inner = deltas(old[-1], new[-1], sides, words)
+        return inner or [Delta("replaced", before, after)]
+    return [Delta("replaced", before, after)]
+
+
+def _target_words(statement: Node, scope: names.Scope) -> str:
+    if statement.kind in ("assign", "augassign", "annassign"):
+        return " ".join(words_of(target, scope, 10) for target in statement.children[:-1])
+    if statement.kind == "expr" and statement.children[0].kind == "call":
+        return statement.children[0].name
+    return ""
+
+
+def _renames(changes: list[Change], before: names.Scope, after: names.Scope) -> set[tuple[str, str]]:
+    """Locals that were renamed throughout: the old name is gone, the new one is new, one to one."""
+    seen: dict[str, set[str]] = {}
+    for change in changes:
+        for delta in change.deltas:
+            if delta.kind == "name" and delta.before is not None and delta.after is not None:
+                old, new = _first(delta.before), _first(delta.after)
+                seen.setdefault(old, set()).add(new)
+    found = set()
+    for old, news in seen.items():
+        new = next(iter(news))
+        local = before.is_local(old) and after.is_local(new)
+        if len(news) == 1 and local and not after.is_local(old) and not before.is_local(new):
+            found.add((old, new))
+    return found
+
+
+def _first(node: Node) -> str:
+    while node.children:
+        node = node.children[0]
+    return names.normal(node.value)
+
+
+def _is_rename(delta: Delta, renames: set[tuple[str, str]]) -> bool:
+    if delta.kind != "name" or delta.before is None or delta.after is None:
+        return False
+    if (_first(delta.before), _first(delta.after)) not in renames:
+        return False
+    return (
+        delta.before.kind == delta.after.kind
+        and delta.before.value == delta.after.value
+        or (delta.before.kind == delta.after.kind == "name")
+    )
+
+
+def _one_sided(side: Side | None, into: list[Unit], members: list[Side]) -> None:
+    if side is None:
+        return
+    members.append(side)
+    body = _body(side.node) if side.node.kind == "function" else side.node.children
+    for statement in body:
+        into.extend(Unit(node, side, True) for node in align.units(statement))
+
+
+def _alpha_key(node: Node, scope: names.Scope) -> str:
+    parts = align.header(node)
+    return f"{node.kind}:{node.value}:" + ".".join(names.alpha_hash(part, scope) for part in parts)

@@ -1,0 +1,181 @@
+"""File pairs in, a ``ChangeView`` out: kinds, members, edits, facts, shifts and marks of a whole change.
+
+Nothing is judged here. Whatever cannot be read becomes ``Unread``; nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from trainwarden.config import matches
+from trainwarden.edits.compare import Side, compare
+from trainwarden.edits.moves import LineMap, RawFile, resolve_moves
+from trainwarden.facts.extract import extract
+from trainwarden.facts.shifts import match
+from trainwarden.marks import marks
+from trainwarden.model import Fact, FileKind, FilePair, FileVersion, Lines, Unread
+from trainwarden.parse import outline
+from trainwarden.parse.source import Refusal, decode_python, kind_of
+from trainwarden.view import ChangeView, Edit, FileStatus, FileView, Mark
+
+_IMPORTS = re.compile(
+    r"^\s*(?:from|import)\s+(?:torch|tensorflow|jax|flax|optax|keras|lightning|pytorch_lightning|transformers"
+    r"|accelerate|deepspeed|peft|trl|datasets|timm|composer|megatron|fairseq|apex|sklearn|xgboost|haiku|chex|mxnet"
+    r"|paddle|diffusers|torchvision|torchaudio|ignite|fastai|horovod|ray\.train|mmcv|mmengine|gym|tokenizers|numpy)\b",
+    re.MULTILINE,
+)
+_WORDS = re.compile(
+    r"optimizer|learning_rate|zero_grad|\.backward\(|train_loader|data_?loader|manual_seed|state_dict|checkpoint"
+    r"|num_epochs|batch_size|loss_fn|compute_loss|gradient|nn\.Module|lr_scheduler|grad_accum|world_size"
+)
+_TEST = re.compile(r"(^|/)(tests?|testing|unit_tests?)/|(^|/)test_[^/]*\.py$|_test\.py$|(^|/)conftest\.py$")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A file on its way: what is known before moves are resolved."""
+
+    pair: FilePair
+    kind: FileKind
+    training: bool
+    test: bool
+    head_lines: int = 0
+    raw: RawFile | None = None
+    unread: list[Unread] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+
+def view_of(
+    items: Iterable[FilePair | Unread],
+    training_paths: Sequence[str] = (),
+    ignored_paths: Sequence[str] = (),
+    breadcrumb: Callable[[str], None] = lambda path: None,
+) -> ChangeView:
+    """Understands a change. ``breadcrumb`` is told each path before it is read."""
+    files: list[_Open] = []
+    views: list[FileView] = []
+    for item in items:
+        if isinstance(item, Unread):
+            views.append(_unread_view(item))
+            continue
+        breadcrumb(item.path)
+        files.append(_open(item, training_paths, ignored_paths))
+    ready = [file.raw for file in files if file.raw is not None]
+    edits = iter(resolve_moves(ready))
+    for file in files:
+        views.append(_close(file, next(edits) if file.raw is not None else []))
+    views.sort(key=lambda view: view.path)
+    return ChangeView(tuple(views), _counts(views, "before"), _counts(views, "after"))
+
+
+def _counts(views: Iterable[FileView], side: str) -> Counter[str]:
+    return Counter(fact.name for view in views for fact in getattr(view, side))
+
+
+def _unread_view(item: Unread) -> FileView:
+    kind: FileKind = kind_of(item.path, 0o100644, b"")
+    training = kind == "python" and not _TEST.search(item.path)
+    return FileView(
+        item.path, None, kind, "modified", "head", training, bool(_TEST.search(item.path)), 0, unread=(item,)
+    )
+
+
+def _open(pair: FilePair, training_paths: Sequence[str], ignored_paths: Sequence[str]) -> _Open:
+    version = pair.after or pair.before
+    assert version is not None
+    kind = kind_of(version.path, version.mode, version.data)
+    file = _Open(pair, kind, False, bool(_TEST.search(pair.path)))
+    if kind == "python":
+        _read_python(file)
+        ignored = any(matches(glob, pair.path) for glob in ignored_paths)
+        named = any(matches(glob, pair.path) for glob in training_paths)
+        file.training = named or (file.training and not ignored)
+    else:
+        file.unread.append(Unread(pair.path, None, f"{kind} files are not analysed yet"))
+    return file
+
+
+def _read_python(file: _Open) -> None:
+    before, after = _decoded(file, file.pair.before), _decoded(file, file.pair.after)
+    file.training = any(text is not None and speaks_of_training(text) for text in (before, after))
+    if file.unread:  # one side refused: nothing can be said about the difference
+        file.training = True
+        return
+    old = outline.read(before) if before is not None else None
+    new = outline.read(after) if after is not None else None
+    edits = compare(file.pair.path, old, new)
+    base_lines = before.split("\n") if before is not None else []
+    head_lines = after.split("\n") if after is not None else []
+    lines = LineMap(base_lines, head_lines) if before is not None and after is not None else None
+    fresh = lines.new_lines() if lines is not None else range(1, len(head_lines) + 1)
+    file.head_lines = len(head_lines)
+    file.marks.extend(marks(head_lines, fresh))
+    file.unread.extend(edits.unread)
+    if new is not None:
+        _broken(file, old, new, set(fresh))
+    file.raw = RawFile(file.pair.path, edits, lines)
+
+
+def _decoded(file: _Open, version: FileVersion | None) -> str | None:
+    if version is None:
+        return None
+    text = decode_python(version.data)
+    if isinstance(text, Refusal):
+        file.unread.append(Unread(file.pair.path, None, text.reason))
+        return None
+    return text.text
+
+
+def _broken(file: _Open, old: outline.Outline | None, new: outline.Outline, fresh: set[int]) -> None:
+    """Changed lines that do not parse are ``Unread``; a file that parsed before is marked as well."""
+    for first, last in new.errors:
+        touched = [line for line in fresh if first <= line <= last]
+        if touched:
+            span: Lines = (min(touched), max(touched))
+            file.unread.append(Unread(file.pair.path, span, "does not parse as Python"))
+            if old is None or not old.errors:
+                file.marks.append(Mark("parse-error", span[0], "head", "does not parse as Python"))
+
+
+def speaks_of_training(text: str) -> bool:
+    """Whether a file's imports, or two different words of the trade in it, speak of training."""
+    if _IMPORTS.search(text):
+        return True
+    return len({found.group() for found in _WORDS.finditer(text)}) >= 2
+
+
+def _close(file: _Open, edits: Sequence[Edit]) -> FileView:
+    before = _facts(file.raw.edits.members_before) if file.raw else ()
+    after = _facts(file.raw.edits.members_after) if file.raw else ()
+    pair = file.pair
+    return FileView(
+        pair.path,
+        pair.before.path if pair.before else None,
+        file.kind,
+        _status(pair),
+        "base" if pair.after is None else "head",
+        file.training,
+        file.test,
+        file.head_lines,
+        tuple(edits),
+        before,
+        after,
+        match(before, after),
+        tuple(file.unread),
+        tuple(file.marks),
+    )
+
+
+def _status(pair: FilePair) -> FileStatus:
+    if pair.before is None or pair.copied:
+        return "added"
+    if pair.after is None:
+        return "deleted"
+    return "renamed" if pair.before.path != pair.after.path else "modified"
+
+
+def _facts(members: Iterable[Side]) -> tuple[Fact, ...]:
+    return tuple(fact for side in members for fact in extract(side.name, side.node, side.scope, side.path))
