@@ -87,10 +87,11 @@ class Reviewer:
         self._target = target
         self._restarts = restarts
         self._child: _Child | None = None
-        self._aborted = False
+        self.aborted = False
 
     def __enter__(self) -> Reviewer:
-        self._warm()
+        with suppress(Unfinished):  # only a head start: ``review`` will say what is wrong
+            self._warm()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,7 +105,7 @@ class Reviewer:
 
     def abort(self) -> None:
         """Makes a review under way in another thread, and any later one, raise ``Unfinished`` at once."""
-        self._aborted = True
+        self.aborted = True
         if (child := self._child) is not None:
             child.kill()
 
@@ -117,7 +118,7 @@ class Reviewer:
         try:
             return replace(self._supervise(request), id=request.id)
         except Unfinished as error:
-            if self._aborted:
+            if self.aborted:
                 raise
             return error_report(request, str(error))
 
@@ -146,7 +147,7 @@ class Reviewer:
         if self._child is None or self._child.retired:
             self.close()
             self._child = _Child(self._target, self._options.megabytes)
-        if self._aborted:
+        if self.aborted:
             self.close()
             raise Unfinished("the reviewer was stopped")
         return self._child
@@ -201,6 +202,8 @@ class _Child:
     def kill(self) -> None:
         """Kills the child and everything it started; also ends a ``review`` in another thread. Idempotent."""
         self.retired = True
+        if self._process.returncode is not None:
+            return  # reaped: the number may belong to somebody else by now
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -212,8 +215,7 @@ class _Child:
 
     def _end(self) -> int:
         """Kills what is left of the group before the process is reaped, and returns the exit status."""
-        if self._process.returncode is None:
-            self.kill()
+        self.kill()
         return self._process.wait()
 
     def _greet(self) -> None:

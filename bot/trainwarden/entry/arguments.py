@@ -1,0 +1,89 @@
+"""Arguments that several commands share, and the options and paths they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+from pathlib import Path
+
+from trainwarden.entry.output import FAIL_ON
+from trainwarden.model import Misuse, Options
+
+LEAST_MEGABYTES = 256
+MOST_SECONDS = 100_000
+
+
+def add_judging(parser: argparse.ArgumentParser) -> None:
+    """Declares what to judge with: rules, config, model, history, budgets, and when to fail."""
+    group = parser.add_argument_group("judging")
+    group.add_argument("--rules", metavar="DIR", help="add the rules of a directory (an operator's pack)")
+    group.add_argument("--no-bundled", action="store_true", help="leave the bundled rules out")
+    group.add_argument("--config", metavar="FILE", help="the operator's config; wins over .trainwarden.yml")
+    group.add_argument("--no-model", action="store_true", help="judge by rules only")
+    group.add_argument("--no-history", action="store_true", help="do not compare with earlier fixes")
+    group.add_argument(
+        "--seconds", type=_seconds, default=60.0, metavar="N", help="time for a change (default: 60)"
+    )
+    group.add_argument(
+        "--megabytes", type=_megabytes, default=2048, metavar="N", help="memory for a change (default: 2048)"
+    )
+    group.add_argument(
+        "--fail-on", choices=FAIL_ON, default="block", help="the verdict that exits with 1 (default: block)"
+    )
+
+
+def options(arguments: argparse.Namespace) -> Options:
+    """The options that the shared arguments stand for. Raises ``Misuse`` for a path that is not there."""
+    if arguments.rules is not None and not Path(arguments.rules).is_dir():
+        hint = "name a directory of <family>/<id>.yml files"
+        raise Misuse(f"--rules {arguments.rules}: not a directory", hint)
+    if arguments.config is not None and not Path(arguments.config).is_file():
+        hint = "name a file like .trainwarden.yml"
+        raise Misuse(f"--config {arguments.config}: not a file", hint)
+    return Options(
+        rules_dir=absolute(arguments.rules),
+        bundled=not arguments.no_bundled,
+        model=not arguments.no_model,
+        history=not arguments.no_history,
+        config_file=absolute(arguments.config),
+        seconds=arguments.seconds,
+        megabytes=arguments.megabytes,
+    )
+
+
+def add_repo(parser: argparse.ArgumentParser) -> None:
+    """Declares ``--repo``."""
+    parser.add_argument("--repo", default=".", metavar="DIR", help="worktree or bare repository (default: .)")
+
+
+def repository(arguments: argparse.Namespace) -> str:
+    """The absolute path of ``--repo``: the reader works in another directory. Raises ``Misuse``."""
+    path = Path(arguments.repo)
+    if not path.is_dir():
+        raise Misuse(f"{arguments.repo} is not a directory", "name a git repository with --repo DIR")
+    return str(path.absolute())
+
+
+def absolute(path: str | None) -> str | None:
+    """The path as seen from anywhere."""
+    return None if path is None else str(Path(path).absolute())
+
+
+def positive(text: str) -> int:
+    """A whole number above zero, as an argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (value := float(text)) < MOST_SECONDS:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds between 0 and {MOST_SECONDS}")
+
+
+def _megabytes(text: str) -> int:
+    if positive(text) < LEAST_MEGABYTES:
+        raise argparse.ArgumentTypeError(f"{text} is less than the least that works, {LEAST_MEGABYTES}")
+    return int(text)

@@ -1,0 +1,75 @@
+"""A request and options come in; the implementations that serve them are chosen, and a report goes out.
+
+This runs in the killable child (see ``sandbox``), and in the process itself for those who know what they
+read. Config, waivers and rules never come from the change: they are the operator's, or those of the policy
+revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from trainwarden import config as configuration
+from trainwarden import pipeline
+from trainwarden.git import open_source
+from trainwarden.model import Misuse, Options, Report, Request, Source
+from trainwarden.rules.schema import RuleSet, load_rules
+
+if TYPE_CHECKING:
+    from trainwarden.config import Config, Waiver
+
+CONFIG = ".trainwarden.yml"
+WAIVERS = ".trainwarden/waivers.yml"
+
+
+def review(
+    request: Request,
+    options: Options,
+    *,
+    breadcrumb: Callable[[str], None] = lambda path: None,
+    skip: Mapping[str, str] = MappingProxyType({}),
+) -> Report:
+    """Reviews one change in this process. Raises ``Misuse`` and ``Unfinished``.
+
+    ``breadcrumb`` is called with a path before that file is read; the paths in ``skip`` are not read but
+    marked unread with the reason given there.
+    """
+    with closing(open_source(request)) as source:
+        config, rules = _judge(*_config(source, options), options.bundled, options.rules_dir)
+        return pipeline.review(
+            source,
+            config,
+            rules,
+            waivers=_waivers(source),
+            history=None,
+            request_id=request.id,
+            breadcrumb=breadcrumb,
+            skip=skip,
+        )
+
+
+def _config(source: Source, options: Options) -> tuple[bytes | None, str]:
+    """The bytes of the config that counts, and what to call it in an error."""
+    if options.config_file is None:
+        return source.trusted(CONFIG), f"{CONFIG} of {source.revisions.policy}"
+    try:
+        return Path(options.config_file).read_bytes(), options.config_file
+    except OSError as error:
+        raise Misuse(f"cannot read {options.config_file}: {error.strerror}") from error
+
+
+@lru_cache(maxsize=4)
+def _judge(data: bytes | None, origin: str, bundled: bool, directory: str | None) -> tuple[Config, RuleSet]:
+    """Config and rules, kept for the next request of a warm child: rules take longer to load than to run."""
+    config = configuration.load(data, origin)
+    return config, load_rules(bundled, directory, config)
+
+
+def _waivers(source: Source) -> tuple[Waiver, ...]:
+    origin = f"{WAIVERS} of {source.revisions.policy}"
+    return configuration.load_waivers(source.trusted(WAIVERS), origin)
