@@ -123,3 +123,17 @@ def test_missing_data_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     (tmp_path / "rules").mkdir()
     with pytest.raises(TrainwardenError, match="bundled rules are missing"):
         resources.rules_dir()
+
+
+def test_the_program_in_the_docs_tells_an_edited_package(environment: Path, tmp_path: Path) -> None:
+    program = (ROOT / "docs" / "limits.md").read_text().split("```python\n")[1].split("```")[0]
+    (edited,) = environment.glob("lib/python*/site-packages/trainwarden/py.typed")
+    command = [str(environment / "bin" / "python"), "-I", "-c", program]
+    intact = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert "trainwarden" not in intact
+    edited.write_text("edited")
+    try:
+        told = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    finally:
+        edited.write_text("")
+    assert told.splitlines()[0] == f"trainwarden {edited}"
