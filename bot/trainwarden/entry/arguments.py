@@ -13,8 +13,8 @@ LEAST_MEGABYTES = 256
 MOST_SECONDS = 100_000
 
 
-def add_judging(parser: argparse.ArgumentParser) -> None:
-    """Declares what to judge with: rules, config, model, history, budgets, and when to fail."""
+def add_judging(parser: argparse.ArgumentParser, *, fail_on: bool = True) -> None:
+    """Declares what to judge with: rules, config, model, history, budgets, and (if wanted) when to fail."""
     group = parser.add_argument_group("judging")
     group.add_argument("--rules", metavar="DIR", help="add the rules of a directory (an operator's pack)")
     group.add_argument("--no-bundled", action="store_true", help="leave the bundled rules out")
@@ -27,6 +27,8 @@ def add_judging(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--megabytes", type=_megabytes, default=2048, metavar="N", help="memory for a change (default: 2048)"
     )
+    if not fail_on:
+        return
     group.add_argument(
         "--fail-on", choices=FAIL_ON, default="block", help="the verdict that exits with 1 (default: block)"
     )
