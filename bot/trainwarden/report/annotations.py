@@ -68,9 +68,16 @@ def _finding(finding: Finding) -> str:
 
 
 def _unread(report: Report) -> list[tuple[Command, str]]:
+    # A pass says that what was not read does not matter much.
+    kind: Command = "notice" if report.verdict.name == "pass" else "warning"
     return [
-        ("warning", _command("warning", _unread_properties(path, lines), f"Not read: {visible(reason)}"))
-        for path, lines, reason in ((u.path, u.lines, u.reason) for u in report.coverage.unread)
+        (
+            kind,
+            _command(
+                kind, _unread_properties(unread.path, unread.lines), f"Not read: {visible(unread.reason)}"
+            ),
+        )
+        for unread in report.coverage.unread
     ]
 
 

@@ -1,9 +1,9 @@
 """A report comes in; the JSON contract ``trainwarden/report/1`` goes out, and back.
 
 Not every JSON reader takes a lone surrogate (a byte of a path that is not UTF-8, or one in a source literal).
-It is written as U+FFFD followed by its four hexadecimal digits in braces: the byte E9 of a Latin-1 path, U+DCE9
-in Python, becomes ``U+FFFD {dce9}`` without the space. ``from_dict`` turns it back, so nothing is lost; a U+FFFD
-of the change itself that is followed by such braces is written ``U+FFFD {fffd}`` for the same reason.
+It is written as U+FFFD followed by its four hexadecimal digits in braces: the byte E9 of a Latin-1 path, in
+Python U+DCE9, becomes ``U+FFFD {dce9}`` without the space. ``from_dict`` turns it back, so nothing is lost;
+U+FFFD in the change itself followed by such braces is written ``U+FFFD {fffd}`` for the same reason.
 """
 
 from __future__ import annotations

@@ -241,13 +241,13 @@ def _trial(page: Page, report: Report) -> list[str]:
         return []
     lines = [page.paint("On trial (shown, never counted)", "title")]
     for group in groups:
-        lines += page.flow(_told_together(page, group), "  - ")
+        why = clip(visible(group.findings[0].message), _MESSAGE_LIMIT)
+        lines += page.flow(f"{_told_together(page, group)}: {why}", "  - ")
     return lines
 
 
 def _coverage(page: Page, report: Report) -> list[str]:
-    head = "Coverage: " + wording.read_count(report.coverage)
-    lines = [page.paint(head, "title") + ("" if report.training else ", no training code among them")]
+    lines = [page.paint(f"Coverage: {wording.read_count(report)}", "title")]
     lines += ["  Not read:"] if report.coverage.unread else []
     for reason, items in wording.unread_by_reason(report.coverage):
         shown = items if page.explain else items[:_MOST_PATHS]

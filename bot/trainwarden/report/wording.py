@@ -101,9 +101,11 @@ def unread_by_reason(coverage: Coverage) -> tuple[tuple[str, tuple[Unread, ...]]
     return tuple((reason, tuple(items)) for reason, items in ordered)
 
 
-def read_count(coverage: Coverage) -> str:
-    """``12 of 14 changed files read``."""
-    return f"{coverage.read:,} of {counted(coverage.changed, 'changed file')} read"
+def read_count(report: Report) -> str:
+    """``12 of 14 changed files read``, and a remark when none of them is training code."""
+    coverage = report.coverage
+    count = f"{coverage.read:,} of {counted(coverage.changed, 'changed file')} read"
+    return count if report.training else f"{count}, no training code among them"
 
 
 def judge(tool: Tool) -> str:
