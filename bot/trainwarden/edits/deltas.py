@@ -252,9 +252,7 @@ def _elements(before: Sequence[Node], after: Sequence[Node], where: _Where) -> I
     rest_after = [
         n for n in after if not (n.kind == "pair" and n.children and n.children[0].hash in keyed_before)
     ]
-    yield from _listed(
-        rest_before, rest_after, where.inside, ("element-added", "element-removed"), where.slot
-    )
+    yield from _listed(rest_before, rest_after, where, ("element-added", "element-removed"))
 
 
 def _listed(

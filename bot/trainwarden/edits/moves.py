@@ -18,7 +18,7 @@ from trainwarden.edits.deltas import Sides, deltas
 from trainwarden.guards import guards_of, loop_depth
 from trainwarden.parse.nodes import Node
 from trainwarden.roles import statement_roles
-from trainwarden.view import Context, Edit
+from trainwarden.view import Context, Delta, Edit, EditKind
 
 _SMALLEST_MOVE = 3
 _MOST_SIMILAR = 150
@@ -84,7 +84,7 @@ def resolve_moves(files: Sequence[RawFile]) -> list[list[Edit]]:
         for unit in file.edits.added:
             edits.append(_moved(unit, moved_to[id(unit)]) if id(unit) in moved_to else _added(unit))
         edits.extend(_removed(unit, file.lines) for unit in file.edits.removed if id(unit) not in moved_from)
-        finished.append(sorted((e for e in edits if e is not None), key=_order))
+        finished.append(sorted(edits, key=_order))
     return finished
 
 
@@ -197,16 +197,16 @@ def _removed(unit: Unit, lines: LineMap | None) -> Edit:
     return Edit("removed", unit.node, None, gap, gap, (first, last), where, None, (), unit.whole_member)
 
 
-def _moved(unit: Unit, origin: Unit) -> Edit | None:
+def _moved(unit: Unit, origin: Unit) -> Edit:
     start, end = _own_lines(unit.node)
     before, after = context(origin.node, origin.side), context(unit.node, unit.side)
-    small = ()
+    small: tuple[Delta, ...] = ()
     if unit.key() != origin.key():
         sides = Sides(origin.side.scope, unit.side.scope)
         old, new = align.header(origin.node), align.header(unit.node)
         if len(old) == len(new):
             small = tuple(d for a, b in zip(old, new, strict=True) for d in deltas(a, b, sides))
-    kind = "moved-changed" if small else "moved"
+    kind: EditKind = "moved-changed" if small else "moved"
     lines = _own_lines(origin.node)
     source = (origin.side.path, origin.side.name)
     return Edit(
