@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -115,6 +116,14 @@ def surroundings(request, options, *, breadcrumb, skip):
     seen += [f"path={entry}" for entry in sys.path]
     verdict = Verdict("pass", 0.0, tuple(seen))
     return Report(None, Tool("0", "0" * 64), Revisions("a", "b", "a"), verdict)
+
+
+def litters(request, options, *, breadcrumb, skip):
+    """Leaves a temporary file behind and dies; its name goes to the file the request names."""
+    descriptor, name = tempfile.mkstemp()
+    os.close(descriptor)
+    Path(request.repo).write_text(name)
+    signal.raise_signal(signal.SIGSEGV)
 
 
 def leaves_a_helper(request, options, *, breadcrumb, skip):

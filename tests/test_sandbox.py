@@ -186,6 +186,19 @@ def test_closing_ends_the_child_and_what_it_started(tmp_path):
     assert gone(helper)
 
 
+def test_a_killed_child_leaves_no_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    note = tmp_path / "note"
+    review("litters", repo=str(note))
+    assert Path(note.read_text()).is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == [note]
+
+
+def test_no_temporary_directory_is_an_error_report(monkeypatch):
+    monkeypatch.setenv("TMPDIR", "/does/not/exist")
+    assert "no temporary directory" in review("honest").verdict.reasons[0]
+
+
 def test_the_child_ends_when_its_supervisor_is_killed(tmp_path):
     note = tmp_path / "pids"
     script = (

@@ -22,6 +22,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from trainwarden import sandbox_wire as wire
 from trainwarden.model import (
@@ -172,10 +173,15 @@ class _Child:
     """One process, its two pipes and what it last said."""
 
     def __init__(self, target: str, megabytes: int) -> None:
+        self._scratch = _make_scratch()
         child_requests, self._requests = os.pipe()
         self._answers, child_answers = os.pipe()
         os.set_blocking(self._requests, False)
-        self._process = _start((child_requests, child_answers), target, megabytes)
+        try:
+            self._process = _start((child_requests, child_answers), target, megabytes, self._scratch)
+        except Unfinished:
+            self._release()
+            raise
         self._inbox = wire.Inbox()
         self._greeted = False
         self._megabytes = megabytes
@@ -208,10 +214,14 @@ class _Child:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Kills, reaps, and closes the pipes. Once, by the thread that reviews."""
+        """Kills, reaps and tidies up. Once, by the thread that reviews."""
         self._end()
+        self._release()
+
+    def _release(self) -> None:
         os.close(self._requests)
         os.close(self._answers)
+        _remove_scratch(self._scratch)
 
     def _end(self) -> int:
         """Kills what is left of the group before the process is reaped, and returns the exit status."""
@@ -292,7 +302,9 @@ def _refusal(words: dict[str, str]) -> TrainwardenError:
     return kind(words.get("message", "refused"), words.get("hint", ""))
 
 
-def _start(descriptors: tuple[int, int], target: str, megabytes: int) -> subprocess.Popen[bytes]:
+def _start(
+    descriptors: tuple[int, int], target: str, megabytes: int, scratch: str
+) -> subprocess.Popen[bytes]:
     """Starts the child in its own session with two descriptors and, when debugging, standard error."""
     # -P: nothing may be imported from the current directory, which is often the repository under review
     command = [sys.executable, "-P", "-m", "trainwarden.sandbox_child", *map(str, descriptors)]
@@ -302,7 +314,7 @@ def _start(descriptors: tuple[int, int], target: str, megabytes: int) -> subproc
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=None if os.environ.get("TRAINWARDEN_DEBUG") else subprocess.DEVNULL,
-            env=_environment(),
+            env=_environment() | {"TMPDIR": scratch},
             pass_fds=descriptors,
             start_new_session=True,
         )
@@ -311,6 +323,28 @@ def _start(descriptors: tuple[int, int], target: str, megabytes: int) -> subproc
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _make_scratch() -> str:
+    """A private directory for temporary files: a killed child cannot tidy up. (tempfile loads in 12 ms.)"""
+    path = f"{os.environ.get('TMPDIR') or '/tmp'}/trainwarden-{os.urandom(8).hex()}"
+    try:
+        Path(path).mkdir(0o700)
+    except OSError as error:
+        raise Unfinished(
+            f"no temporary directory {path}: {error.strerror}",
+            "set TMPDIR to a directory that can be written",
+        ) from error
+    return path
+
+
+def _remove_scratch(path: str) -> None:
+    try:
+        Path(path).rmdir()
+    except OSError:
+        from shutil import rmtree
+
+        rmtree(path, ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:
