@@ -50,6 +50,11 @@ COMMANDS = (
     Command("scan", "review one change", "trainwarden.entry.commands_scan"),
     Command("sweep", "review many changes, or a repository's history", "trainwarden.entry.commands_sweep"),
     Command("evaluate", "measure what is caught and what is wrongly alerted", "trainwarden.evaluate.command"),
+    Command(
+        "docs",
+        "write the reference pages, or check that they are up to date",
+        "trainwarden.entry.commands_docs",
+    ),
     Command("rules", "list, show, check, test, write and measure rules", "trainwarden.rules.command"),
 )
 

@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         output.write(text, arguments.output)
     except BrokenPipeError:
         output.mute()
+    if report.verdict.name == "pass" and not report.coverage.changed:
+        output.say("nothing changed, so there was nothing to review")
     if arguments.output is not None:
         output.say(f"{output.summary(report)}; the report is in {arguments.output}")
     return output.exit_code(report.verdict.name, arguments.fail_on)

@@ -53,10 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a line for people or a JSON report for each change (default: text)",
     )
     report.add_argument("--resume", metavar="FILE", help="keep the reports in FILE and skip what is there")
-    jobs = os.cpu_count() or 1
-    report.add_argument(
-        "--jobs", type=shared.positive, default=jobs, metavar="N", help=f"workers (default here: {jobs})"
-    )
+    report.add_argument("--jobs", type=shared.positive, metavar="N", help="default: one for each processor")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,11 +69,16 @@ def run(arguments: argparse.Namespace) -> int:
     if done:
         output.say(f"{len(requests) - len(wanted)} of {len(requests)} changes were finished before")
     started = time.monotonic()
-    with closing(sweep.sweep(wanted, options, arguments.jobs)) as reports:
+    with closing(sweep.sweep(wanted, options, arguments.jobs or _processors())) as reports:
         verdicts.update(_speak(reports, arguments.format, kept, len(wanted)))
     if arguments.format == "text":
         output.write(_table(verdicts, len(wanted), time.monotonic() - started), None)
     return max((output.exit_code(verdict, arguments.fail_on) for verdict in verdicts), default=0)
+
+
+def _processors() -> int:
+    """How many processors this process may use (a container may have fewer than the machine)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _requests(arguments: argparse.Namespace, repo: str) -> tuple[Request, ...]:
