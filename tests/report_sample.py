@@ -276,25 +276,26 @@ HOSTILE_TEXTS = (
 )
 
 
-def hostile(text: str) -> Report:
-    """The rich report with every text that can stem from the change replaced."""
+def hostile(text: str, other: str | None = None) -> Report:
+    """The rich report with every text that can stem from the change replaced, by two if there are two."""
+    other = text if other is None else other
     finding = replace(
         SEED,
         path=text,
-        member=text,
+        member=other,
         message=text,
-        places=(Place(text, 41, "base", text), Place(text, 7, "head", text)),
-        evidence={text: text, "list": [text, {text: text}]},
+        places=(Place(text, 41, "base", other), Place(other, 7, "head", text)),
+        evidence={text: other, "list": [other, {other: text}]},
     )
     return replace(
         RICH,
         id=text,
-        verdict=Verdict("review", 0.5, (text, f"In words: {text}")),
+        verdict=Verdict("review", 0.5, (text, f"In words: {other}")),
         findings=(finding, replace(finding, stage="trial", side="base"), *[finding] * 11),
         behaviour=(
-            Behaviour("optimizer.lr", text, text, text, text, text, 3),
-            Behaviour("seed", "main", "", None, text, text, 4),
+            Behaviour("optimizer.lr", text, other, text, other, text, 3),
+            Behaviour("seed", "main", "", None, text, other, 4),
         ),
-        coverage=Coverage(2, 1, (Unread(text, (1, 2), text), Unread(text, None, text))),
-        excerpts=(Excerpt(text, "base", 39, (text,) * 5), Excerpt(text, "head", 39, ("", text, text))),
+        coverage=Coverage(2, 1, (Unread(text, (1, 2), other), Unread(other, None, text))),
+        excerpts=(Excerpt(text, "base", 39, (other,) * 5), Excerpt(text, "head", 39, ("", text, other))),
     )

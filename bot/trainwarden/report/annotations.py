@@ -34,7 +34,9 @@ def render(report: Report) -> str:
         used[command] += 1
         lines.append(text)
     if left_out:
-        lines.append(_command("notice", {}, f"{left_out:,} more are in the full report."))
+        lines.append(
+            _command("notice", {"title": "Trainwarden"}, f"{left_out:,} more are in the full report.")
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -91,7 +93,7 @@ def _lines(start: int, end: int) -> dict[str, str]:
 
 def _command(command: Command, properties: dict[str, str], text: str) -> str:
     named = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{command}{' ' if named else ''}{named}::{_data(clip(text, _MESSAGE_LIMIT))}"
+    return f"::{command} {named}::{_data(clip(text, _MESSAGE_LIMIT))}"
 
 
 def _data(text: str) -> str:

@@ -19,7 +19,7 @@ _PLAIN = re.compile(
 )
 _OBJECT_NAME = re.compile(r"(?=.*[0-9])[0-9a-f]{7,}\W*", re.IGNORECASE)
 _LIST_MARKER = re.compile(r"[0-9]+[.)]")
-_SIGNS = {"->": "-&gt;", "=": "=", "+": "+"}
+_SIGNS = {"->": "-&gt;", "=": "=", "+": "+", "%": "%"}
 _RUNS = re.compile("`+")
 
 

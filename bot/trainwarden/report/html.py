@@ -184,7 +184,9 @@ def _evidence(finding: Finding) -> str:
     pairs: list[tuple[str, object]] = [("weight", f"{finding.evidence_weight:.2f} nats")]
     pairs += [*finding.evidence.items(), ("techniques", ", ".join(finding.technique))]
     pairs += [("fingerprint", finding.fingerprint)]
-    rows = "\n".join(f"<dt>{_text(str(key), 200)}</dt><dd>{_code(str(value))}</dd>" for key, value in pairs)
+    rows = "\n".join(
+        f"<dt>{_text(str(key), 200)}</dt><dd>{_code(wording.shown_value(value))}</dd>" for key, value in pairs
+    )
     return f'<details class="evidence"><summary>Evidence</summary>\n<dl>\n{rows}\n</dl></details>'
 
 

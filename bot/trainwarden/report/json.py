@@ -151,7 +151,7 @@ def plain(value: object, depth: int = 0) -> object:
     """The value in types JSON has, whatever a rule put into its evidence.
 
     Lone surrogates are written as the module says; numbers JSON cannot hold become text (integers beyond 64
-    bits as hexadecimal), sets sorted lists, anything else and nesting beyond 20 levels its ``str``.
+    bits as hexadecimal), sets sorted lists, anything else its ``str``; 20 levels down only ``...`` is left.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -159,11 +159,13 @@ def plain(value: object, depth: int = 0) -> object:
         return value if value.bit_length() < 64 else hex(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping) and depth < _DEEPEST:
+    if isinstance(value, (Mapping, set, frozenset, list, tuple)) and depth == _DEEPEST:
+        return "..."
+    if isinstance(value, Mapping):
         return {_written(str(key)): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):
         value = sorted(value, key=str)
-    if isinstance(value, (list, tuple)) and depth < _DEEPEST:
+    if isinstance(value, (list, tuple)):
         return [plain(item, depth + 1) for item in value]
     return _written(value if isinstance(value, str) else str(value))
 
@@ -172,12 +174,14 @@ def _written(text: str) -> str:
     return _SURROGATE.sub(lambda found: f"\ufffd{{{ord(found.group()):04x}}}", text)
 
 
-def _restored(value: object) -> object:
+def _restored(value: object, depth: int = 0) -> object:
     if isinstance(value, str):
         return _WRITTEN_SURROGATE.sub(lambda found: chr(int(found.group(1), 16)), value)
+    if depth > 2 * _DEEPEST:
+        raise Misuse("report: nested too deeply")
     if isinstance(value, Mapping):
-        return {_restored(key): _restored(item) for key, item in value.items()}
-    return [_restored(item) for item in value] if isinstance(value, list) else value
+        return {_restored(key): _restored(item, depth + 1) for key, item in value.items()}
+    return [_restored(item, depth + 1) for item in value] if isinstance(value, list) else value
 
 
 def from_dict(data: Mapping[str, object]) -> Report:

@@ -24,10 +24,10 @@ header, section, footer { margin-bottom: 1.75rem; }
 h1 { font-size: 1.35rem; margin: 0; line-height: 1.3; }
 h2 { font-size: 1.1rem; margin: 0 0 .6rem; }
 h3 { font-size: 1rem; margin: 0; overflow-wrap: anywhere; }
-p { margin: .5rem 0; }
+p { margin: .5rem 0; overflow-wrap: anywhere; }
 ul { margin: .5rem 0; padding-left: 1.25rem; }
 li { margin: .2rem 0; overflow-wrap: anywhere; }
-code, pre, .lines { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+code, .lines { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 code, .text { direction: ltr; unicode-bidi: isolate-override; }
 code { font-size: .875em; overflow-wrap: anywhere; }
 .card {
@@ -50,6 +50,7 @@ th, td {
 tr:last-child td { border-bottom: 0; }
 th { color: var(--faint); font-weight: 600; }
 td { overflow-wrap: anywhere; }
+td:first-child { overflow-wrap: break-word; }
 .absent { color: var(--faint); font-style: italic; }
 article { margin-bottom: 1rem; }
 .top {
@@ -67,11 +68,11 @@ figure {
   margin: 0; border: 1px solid var(--line); border-radius: .4rem; background: var(--code); overflow: hidden;
 }
 figcaption {
-  background: var(--card); padding: .25rem .75rem; color: var(--faint); font-size: .85rem; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere;
+  background: var(--card); padding: .25rem .75rem; color: var(--faint); font-size: .85rem;
+  border-bottom: 1px solid var(--line); overflow-wrap: anywhere;
 }
 .lines { background: var(--code); font-size: .82rem; line-height: 1.55; overflow-x: auto; padding: .35rem 0; }
-.row { display: grid; grid-template-columns: 3.75rem minmax(0, 1fr); border-left: .2rem solid transparent; }
+.row { display: grid; grid-template-columns: 3.75rem minmax(0, 1fr); border-left: .2rem solid #0000; }
 .number { color: var(--faint); text-align: right; padding-right: .75rem; user-select: none; }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; padding-right: .75rem; }
 .base .marked { background: var(--before); border-left-color: var(--before-edge); }

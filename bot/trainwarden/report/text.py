@@ -214,7 +214,9 @@ def _places(page: Page, shown: Display) -> list[str]:
 def _evidence(page: Page, finding: Finding) -> list[str]:
     lines = page.flow(f"weight {finding.evidence_weight:.2f} nats", "    evidence: ")
     for key, value in finding.evidence.items():
-        lines += page.flow(clip(visible(f"{key} = {value}"), _MESSAGE_LIMIT), "      ", "        ")
+        lines += page.flow(
+            clip(visible(f"{key} = {wording.shown_value(value)}"), _MESSAGE_LIMIT), "      ", "        "
+        )
     return lines + page.flow(f"fingerprint {visible(finding.fingerprint)}", "      ", "        ")
 
 

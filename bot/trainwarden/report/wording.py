@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trainwarden.model import Coverage, Finding, Report, Tool, Unread, VerdictName
+from trainwarden.report.json import plain
 from trainwarden.report.visible import clip_path, visible
 
 PATH_LIMIT = 300
@@ -66,6 +68,11 @@ def where(finding: Finding) -> str:
     """``src/train.py:41-43``, with a remark when the lines are those of a deleted file."""
     place = f"{shown_path(finding.path)}:{span(finding.start_line, finding.end_line)}"
     return f"{place} (before)" if finding.side == "base" else place
+
+
+def shown_value(value: object) -> str:
+    """A piece of evidence as text: strings as they are, everything else as JSON; not yet made visible."""
+    return value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
 
 
 def unread_place(unread: Unread) -> str:
