@@ -43,6 +43,10 @@ DeltaKind = Literal[
     "element-added",  # of a list, tuple, set, dict literal, or of a parameter list
     "element-removed",
     "replaced",  # none of these: another expression altogether
+    "unused",  # the last read of something still bound is gone (``before``: that read)
+    "rebound",  # an added statement gives a variable that existed a new value
+    "mutated",  # an added statement writes into something that existed: ``x[i] =``, ``x.attr =``, ``x.mul_()``
+    "one-sided",  # a sibling statement of the same shape (``before``) did not change along
 ]
 
 

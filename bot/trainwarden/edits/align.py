@@ -19,6 +19,7 @@ _COMPOUND = frozenset({"if", "for", "while", "with", "try", "match", "function",
 _SIMILAR = 0.45
 _SILENT = frozenset({"docstring", "pass", "import", "import_from"})
 _MOST_PAIRS = 4000
+Bag = Counter[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -117,9 +118,9 @@ def _best_pairs(before: Sequence[Node], after: Sequence[Node]) -> list[tuple[int
     return chosen
 
 
-def bag(node: Node) -> Counter[tuple[str, str]]:
+def bag(node: Node) -> Bag:
     """The words of a statement's header (of a compound also its blocks' words, at most 400 nodes)."""
-    counted: Counter[tuple[str, str]] = Counter()
+    counted: Bag = Counter()
     for count, inner in enumerate(node.walk()):
         if count > 400:
             break
@@ -128,9 +129,7 @@ def bag(node: Node) -> Counter[tuple[str, str]]:
     return counted
 
 
-def _similarity(
-    before: Node, after: Node, left: Counter[tuple[str, str]], right: Counter[tuple[str, str]]
-) -> float:
+def _similarity(before: Node, after: Node, left: Bag, right: Bag) -> float:
     if before.kind != after.kind and not {before.kind, after.kind} <= {
         "assign",
         "annassign",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from trainwarden.edits import align
+from trainwarden.edits import align, surroundings
 from trainwarden.edits.deltas import Sides, deltas
 from trainwarden.model import Unread
 from trainwarden.parse import names
@@ -37,6 +37,7 @@ class Unit:
     node: Node
     side: Side
     whole_member: bool = False
+    deltas: tuple[Delta, ...] = ()
     _key: str = ""
 
     def key(self) -> str:
@@ -178,16 +179,21 @@ def _collect(pairing: align.Pairing, before: Side, after: Side, found: FileEdits
         small = tuple(_statement_deltas(old, new, sides))
         changes.append(Change(old, new, before, after, small))
     renames = _renames(changes, before.scope, after.scope)
+    lost = surroundings.lost_reads(before.node, after.node, after.scope) - {old for old, _ in renames}
     for change in changes:
         kept = tuple(d for d in change.deltas if not _is_rename(d, renames))
         if kept:
-            found.changed.append(_with_deltas(change, kept))
-    found.removed.extend(Unit(node, before) for node in pairing.removed)
-    found.added.extend(Unit(node, after) for node in pairing.added)
+            found.changed.append(replace(change, deltas=(*kept, *_around(change, lost))))
+    for node in pairing.removed:
+        found.removed.append(Unit(node, before, deltas=tuple(surroundings.unused(node, lost, 0))))
+    for node in pairing.added:
+        found.added.append(Unit(node, after, deltas=tuple(surroundings.overwritten(node, before.scope))))
 
 
-def _with_deltas(change: Change, kept: tuple[Delta, ...]) -> Change:
-    return replace(change, deltas=kept)
+def _around(change: Change, lost: set[str]) -> list[Delta]:
+    found = list(surroundings.unused(change.before, lost, change.after.line))
+    neighbour = surroundings.one_sided(change.before, change.after)
+    return [*found, neighbour] if neighbour is not None else found
 
 
 def _statement_deltas(before: Node, after: Node, sides: Sides) -> list[Delta]:

@@ -187,14 +187,16 @@ def _changed(change: Change) -> Edit:
 def _added(unit: Unit) -> Edit:
     start, end = _own_lines(unit.node)
     where = context(unit.node, unit.side)
-    return Edit("added", None, unit.node, start, end, None, None, where, (), unit.whole_member)
+    return Edit("added", None, unit.node, start, end, None, None, where, unit.deltas, unit.whole_member)
 
 
 def _removed(unit: Unit, lines: LineMap | None) -> Edit:
     first, last = _own_lines(unit.node)
     gap = lines.after_gap(last) if lines is not None else first
     where = context(unit.node, unit.side)
-    return Edit("removed", unit.node, None, gap, gap, (first, last), where, None, (), unit.whole_member)
+    return Edit(
+        "removed", unit.node, None, gap, gap, (first, last), where, None, unit.deltas, unit.whole_member
+    )
 
 
 def _moved(unit: Unit, origin: Unit) -> Edit:
