@@ -55,7 +55,7 @@ class Assembled:
 
 
 def assemble(material: Material, selection: Selection, mirrors: Mirrors) -> Assembled:
-    """All samples of a run. Raises ``CaseFailure`` for cases that do not apply, ``Misuse`` without a clone."""
+    """All samples of a run. Raises ``CaseFailure`` (cases that do not apply), ``Misuse`` (no clone)."""
     chosen = [case for case in material.cases if _wanted(case, selection)]
     fixed = [item for item in material.fixes if _listed(item, selection)]
     alike = [item for item in material.lookalikes if _listed(item, selection)]

@@ -72,7 +72,7 @@ def _add_drawing(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--draw", type=shared.positive, metavar="N", help="print N ordinary commits")
     group.add_argument("--seed", type=int, default=1, metavar="N", help="for --draw (default: 1)")
     group.add_argument(
-        "--cap", type=shared.positive, default=150, metavar="N", help="most of one repository (default: 150)"
+        "--cap", type=shared.positive, default=300, metavar="N", help="most of one repository (default: 300)"
     )
     group.add_argument(
         "--python-share", type=float, default=0.5, metavar="X", help="share with Python files (default: 0.5)"

@@ -66,7 +66,7 @@ class Clone:
 
 
 class Mirrors:
-    """The folder of clones: ``owner+name`` or ``owner+name.git``, or ``repo`` or ``repo/.git`` in the former."""
+    """The folder of clones, each named ``owner+name`` or as ``_LAYOUTS`` says."""
 
     def __init__(self, directory: Path) -> None:
         if not directory.is_dir():

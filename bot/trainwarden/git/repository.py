@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -152,6 +152,18 @@ class Repository:
         bound = [] if limit is None else [f"-n{limit}"]
         yield from self._log("--no-merges", "--raw", "--no-renames", "--no-abbrev", *bound, self.resolve(tip))
 
+    def first_parent_log(self, tip: str, paths: Sequence[str], window: int) -> Iterator[Commit]:
+        """The newest ``window`` commits of the first-parent line of ``tip`` that change one of ``paths``.
+
+        Merges are included and compared with their first parent; only changes of ``paths`` are listed,
+        without renames. Raises ``Misuse`` (unknown tip) and ``Unfinished`` (missing objects).
+        """
+        end = self.resolve(tip)
+        bound = self.objects.get(f"{end}~{window}^{{commit}}")
+        limits = [f"^{bound.oid}"] if isinstance(bound, Found) else []
+        options = ("--first-parent", "--diff-merges=first-parent", "--raw", "--no-renames", "--no-abbrev")
+        yield from self._log(*options, end, *limits, paths=paths)
+
     def first_parent_commits(
         self, limit: int | None = None, since: str | None = None, tip: str = "HEAD"
     ) -> list[tuple[str, str]]:
@@ -196,10 +208,12 @@ class Repository:
             hint = "It is not in this clone; fetch it first (git fetch --unshallow for a shallow clone)."
         return Misuse(f"unknown revision {revision!r}: {reason}", hint)
 
-    def _log(self, *arguments: str) -> Iterator[Commit]:
+    def _log(self, *arguments: str, paths: Sequence[str] = ()) -> Iterator[Commit]:
         arguments = (_LOG_FORMAT, "-z", "--encoding=UTF-8", "--no-notes", "--no-decorate", *arguments, "--")
         with tempfile.TemporaryFile() as errors:
-            process = self.git.start("log", "--no-ext-diff", "--no-textconv", *arguments, stderr=errors)
+            process = self.git.start(
+                "log", "--no-ext-diff", "--no-textconv", *arguments, *paths, stderr=errors
+            )
             assert process.stdin is not None and process.stdout is not None
             process.stdin.close()
             try:
