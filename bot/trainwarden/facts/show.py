@@ -1,0 +1,253 @@
+"""Expressions in words: a node in, short text as a reviewer would read it out, and its number where it is
+one.
+
+A local variable is written as what it holds (its constant, else its provenance, else ``_``), never as it is
+spelt, so that two programs that differ only in the names of locals read the same. Text that is cut carries a
+digest of what was cut: a difference behind the cut is still a difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+
+from trainwarden.parse.names import Scope, normal
+from trainwarden.parse.nodes import Node
+
+LONGEST = 120
+"""Characters of a value; what is longer is cut and marked."""
+_BIG = 2000
+_LITERALS = frozenset({"number", "string", "bytes", "constant"})
+_INFIX = frozenset({"binary", "boolop", "compare", "ternary", "lambda", "namedexpr", "unary"})
+
+
+def text(node: Node, scope: Scope) -> str:
+    """The expression as text of at most ``LONGEST`` characters."""
+    if node.size > _BIG:
+        return f"{node.kind} of {node.size} parts #{_digest(' '.join(_plain(node, scope)))}"
+    return cut(_render(node, scope))
+
+
+def cut(words: str) -> str:
+    """``words`` on one line of at most ``LONGEST`` characters; a cut leaves a digest of the whole."""
+    line = " ".join(words.split())
+    if len(line) <= LONGEST:
+        return line
+    return f"{line[: LONGEST - 10]}…#{_digest(line)}"
+
+
+def number(node: Node, scope: Scope) -> float | None:
+    """The finite number an expression is certain to be, through simple arithmetic and constants, else
+    None.
+    """
+    found = _number(node, scope, 8)
+    return found if found is not None and math.isfinite(found) else None
+
+
+def constant_of(node: Node, scope: Scope) -> Node:
+    """The literal a variable is certain to hold (bound once, never a parameter), else the node itself."""
+    if node.kind != "name" or normal(node.value) in scope.parameters:
+        return node
+    bindings = scope.bindings(normal(node.value))
+    if len(bindings) == 1 and bindings[0][0] == "value" and bindings[0][1].kind in _LITERALS:
+        return bindings[0][1]
+    return node
+
+
+def _digest(words: str) -> str:
+    return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+
+
+def _plain(node: Node, scope: Scope) -> Iterator[str]:
+    for inner in node.walk():
+        yield inner.kind
+        yield _variable(inner, scope) if inner.kind == "name" else inner.value
+
+
+# -- numbers
+
+
+def _number(node: Node, scope: Scope, budget: int) -> float | None:
+    if budget == 0:
+        return None
+    if node.kind == "name":
+        known = constant_of(node, scope)
+        return None if known is node else _number(known, scope, budget - 1)
+    if node.kind in ("number", "string"):
+        return _parsed(node)
+    if node.kind == "unary" and node.value in "-+":
+        inner = _number(node.children[0], scope, budget - 1)
+        return inner if inner is None or node.value == "+" else -inner
+    if node.kind == "binary":
+        return _arithmetic(node, scope, budget)
+    if node.kind == "call" and len(node.children) == 2 and node.function.name in ("int", "float"):
+        return _number(node.children[1], scope, budget - 1)
+    return None
+
+
+def _parsed(node: Node) -> float | None:
+    quoted = node.kind == "string"
+    if quoted and (node.parent is None or node.parent.kind != "call" or node.parent.function.name != "float"):
+        return None
+    try:
+        return float(node.value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _arithmetic(node: Node, scope: Scope, budget: int) -> float | None:
+    operation = _OPERATIONS.get(node.value)
+    left = _number(node.children[0], scope, budget - 1)
+    right = _number(node.children[1], scope, budget - 1)
+    if operation is None or left is None or right is None:
+        return None
+    try:
+        return operation(left, right)
+    except (ArithmeticError, ValueError):
+        return None
+
+
+def _power(left: float, right: float) -> float:
+    return math.pow(left, right)
+
+
+_OPERATIONS: dict[str, Callable[[float, float], float]] = {
+    "+": lambda left, right: left + right,
+    "-": lambda left, right: left - right,
+    "*": lambda left, right: left * right,
+    "/": lambda left, right: left / right,
+    "//": lambda left, right: left // right,
+    "%": lambda left, right: left % right,
+    "**": _power,
+}
+
+
+# -- words
+
+
+def _variable(node: Node, scope: Scope) -> str:
+    known = constant_of(node, scope)
+    if known is not node:
+        return _render(known, scope)
+    if scope.is_local(normal(node.value)):
+        return node.name or "_"
+    return node.name or node.value
+
+
+def _render(node: Node, scope: Scope) -> str:
+    writer = _WRITERS.get(node.kind)
+    return writer(node, scope) if writer else _listed(node, scope)
+
+
+def _inner(node: Node, scope: Scope) -> str:
+    words = _render(node, scope)
+    return f"({words})" if node.kind in _INFIX else words
+
+
+def _all(nodes: tuple[Node, ...], scope: Scope) -> str:
+    return ", ".join(_render(node, scope) for node in nodes)
+
+
+def _listed(node: Node, scope: Scope) -> str:
+    inner = _all(node.children, scope)
+    return " ".join(filter(None, [node.kind, node.value, inner]))
+
+
+def _attribute(node: Node, scope: Scope) -> str:
+    if node.name and not node.name.startswith("?") and node.children[0].kind in ("name", "attribute"):
+        return node.name
+    return f"{_inner(node.children[0], scope)}.{normal(node.value)}"
+
+
+def _call(node: Node, scope: Scope) -> str:
+    return f"{_inner(node.function, scope)}({_all(node.children[1:], scope)})"
+
+
+def _subscript(node: Node, scope: Scope) -> str:
+    return f"{_inner(node.children[0], scope)}[{_all(node.children[1:], scope)}]"
+
+
+def _slice(node: Node, scope: Scope) -> str:
+    low, high, step = (_render(part, scope) for part in node.children)
+    return f"{low}:{high}:{step}" if step else f"{low}:{high}"
+
+
+def _binary(node: Node, scope: Scope) -> str:
+    return f"{_inner(node.children[0], scope)} {node.value} {_inner(node.children[1], scope)}"
+
+
+def _boolop(node: Node, scope: Scope) -> str:
+    return f" {node.value} ".join(_inner(part, scope) for part in node.children)
+
+
+def _compare(node: Node, scope: Scope) -> str:
+    words = [_inner(node.children[0], scope)]
+    for operator, part in zip(node.value.split(), node.children[1:], strict=False):
+        words += [operator.replace("_", " "), _inner(part, scope)]
+    return " ".join(words)
+
+
+def _unary(node: Node, scope: Scope) -> str:
+    blank = " " if node.value == "not" else ""
+    return f"{node.value}{blank}{_inner(node.children[0], scope)}"
+
+
+def _ternary(node: Node, scope: Scope) -> str:
+    then, test, otherwise = (_inner(part, scope) for part in node.children[:3])
+    return f"{then} if {test} else {otherwise}"
+
+
+def _lambda(node: Node, scope: Scope) -> str:
+    names = ", ".join(param.value for param in node.children[0].children)
+    return f"lambda {names}: {_render(node.children[1], scope)}"
+
+
+def _comprehension(node: Node, scope: Scope) -> str:
+    return " ".join(_render(part, scope) for part in node.children)
+
+
+def _comp_for(node: Node, scope: Scope) -> str:
+    target, iterable, *tests = (_render(part, scope) for part in node.children)
+    return " ".join([f"for {target} in {iterable}", *(f"if {test}" for test in tests)])
+
+
+def _fstring(node: Node, scope: Scope) -> str:
+    parts = [c.value if c.kind == "string" else "{" + _all(c.children, scope) + "}" for c in node.children]
+    return "f" + repr("".join(parts))
+
+
+_WRITERS: dict[str, Callable[[Node, Scope], str]] = {
+    "name": _variable,
+    "attribute": _attribute,
+    "call": _call,
+    "subscript": _subscript,
+    "slice": _slice,
+    "keyword": lambda node, scope: f"{node.value}={_render(node.children[0], scope)}",
+    "star": lambda node, scope: f"*{_all(node.children, scope)}",
+    "doublestar": lambda node, scope: f"**{_all(node.children, scope)}",
+    "number": lambda node, scope: node.value,
+    "constant": lambda node, scope: node.value,
+    "string": lambda node, scope: repr(node.value),
+    "bytes": lambda node, scope: "b" + repr(node.value),
+    "fstring": _fstring,
+    "tuple": lambda node, scope: f"({_all(node.children, scope)})",
+    "list": lambda node, scope: f"[{_all(node.children, scope)}]",
+    "set": lambda node, scope: "{" + _all(node.children, scope) + "}",
+    "dict": lambda node, scope: "{" + _all(node.children, scope) + "}",
+    "pair": lambda node, scope: ": ".join(_render(part, scope) for part in node.children),
+    "unary": _unary,
+    "binary": _binary,
+    "boolop": _boolop,
+    "compare": _compare,
+    "ternary": _ternary,
+    "lambda": _lambda,
+    "await": lambda node, scope: f"await {_all(node.children, scope)}",
+    "namedexpr": lambda node, scope: _render(node.children[1], scope),
+    "listcomp": lambda node, scope: f"[{_comprehension(node, scope)}]",
+    "setcomp": lambda node, scope: "{" + _comprehension(node, scope) + "}",
+    "dictcomp": lambda node, scope: "{" + _comprehension(node, scope) + "}",
+    "genexp": lambda node, scope: f"({_comprehension(node, scope)})",
+    "comp_for": _comp_for,
+    "none": lambda node, scope: "",
+}
