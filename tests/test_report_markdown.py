@@ -65,6 +65,24 @@ def test_calls_and_names_become_code() -> None:
     assert shown == "Seed from `time.time()` now, see `a_b` and `@team`."
 
 
+@pytest.mark.parametrize(
+    "word", ["1.<b>", "2)@team", "3.www.example.org", "->[x](y)", "=`", "(@a)", "it's@b.co", "x's_y_"]
+)
+def test_a_risky_word_is_code_wherever_it_stands(word: str) -> None:
+    for sentence in (word, f"It is {word} now.", f"It is {word}"):
+        shown = prose(sentence)
+        assert "`" in shown
+        assert {token.type for token in inline(shown)} <= {"text", "code_inline"}
+        assert not live(shown)
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=12))
+@settings(max_examples=300)
+def test_outside_code_only_harmless_signs_are_left(word: str) -> None:
+    outside = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", prose(f"It is {word} now."))
+    assert not set(outside.replace("-&gt;", "")) & set("<>[]{}&*_~#@$|\\`^")
+
+
 @given(mark_up)
 @settings(max_examples=200)
 def test_code_is_shown_to_the_letter(text: str) -> None:
@@ -98,6 +116,12 @@ def test_a_cell_stays_in_its_cell(text: str, other: str) -> None:
     assert all({child.type for child in children} <= {"text", "code_inline"} for children in cells)
     shown = "".join(child.content for child in cells[0] if child.type == "code_inline")
     assert shown.replace(" ", "") == text.replace("\n", "\\n").replace("\t", "\\t").replace(" ", "")
+
+
+def test_a_pipe_behind_a_backslash_is_escaped_once_only() -> None:
+    # Parsers disagree about what two backslashes before a pipe mean.
+    for text in ("a\\|b", "\\\\|", "|\\", "\\|\\|"):
+        assert set(re.findall(r"(\\*)\|", cell(text))) == {"\\"}
 
 
 @given(st.lists(mark_up.map(lambda text: text.replace("\n", ""))))

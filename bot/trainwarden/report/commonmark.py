@@ -31,8 +31,10 @@ def prose(text: str) -> str:
 
 
 def _is_plain(word: str, first: bool) -> bool:
-    if word in _SIGNS or _LIST_MARKER.match(word):
-        return not first
+    if first and (word in _SIGNS or _LIST_MARKER.match(word)):
+        return False
+    if word in _SIGNS:
+        return True
     return bool(_PLAIN.fullmatch(word)) and not _OBJECT_NAME.fullmatch(word)
 
 
