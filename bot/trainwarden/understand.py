@@ -5,7 +5,6 @@ Nothing is judged here. Whatever cannot be read becomes ``Unread``; nothing is d
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,19 +18,8 @@ from trainwarden.marks import marks
 from trainwarden.model import Fact, FileKind, FilePair, FileVersion, Lines, Unread
 from trainwarden.parse import outline
 from trainwarden.parse.source import Refusal, decode_python, kind_of
+from trainwarden.training import is_test, speaks_of_training
 from trainwarden.view import ChangeView, Edit, FileStatus, FileView, Mark
-
-_IMPORTS = re.compile(
-    r"^\s*(?:from|import)\s+(?:torch|tensorflow|jax|flax|optax|keras|lightning|pytorch_lightning|transformers"
-    r"|accelerate|deepspeed|peft|trl|datasets|timm|composer|megatron|fairseq|apex|sklearn|xgboost|haiku|chex|mxnet"
-    r"|paddle|diffusers|torchvision|torchaudio|ignite|fastai|horovod|ray\.train|mmcv|mmengine|gym|tokenizers|numpy)\b",
-    re.MULTILINE,
-)
-_WORDS = re.compile(
-    r"optimizer|learning_rate|zero_grad|\.backward\(|train_loader|data_?loader|manual_seed|state_dict|checkpoint"
-    r"|num_epochs|batch_size|loss_fn|compute_loss|gradient|nn\.Module|lr_scheduler|grad_accum|world_size"
-)
-_TEST = re.compile(r"(^|/)(tests?|testing|unit_tests?)/|(^|/)test_[^/]*\.py$|_test\.py$|(^|/)conftest\.py$")
 
 
 @dataclass(slots=True)
@@ -77,9 +65,9 @@ def _counts(views: Iterable[FileView], side: str) -> Counter[str]:
 
 def _unread_view(item: Unread) -> FileView:
     kind: FileKind = kind_of(item.path, 0o100644, b"")
-    training = kind == "python" and not _TEST.search(item.path)
+    training = kind == "python" and not is_test(item.path)
     return FileView(
-        item.path, None, kind, "modified", "head", training, bool(_TEST.search(item.path)), 0, unread=(item,)
+        item.path, None, kind, "modified", "head", training, is_test(item.path), 0, unread=(item,)
     )
 
 
@@ -87,7 +75,7 @@ def _open(pair: FilePair, training_paths: Sequence[str], ignored_paths: Sequence
     version = pair.after or pair.before
     assert version is not None
     kind = kind_of(version.path, version.mode, version.data)
-    file = _Open(pair, kind, False, bool(_TEST.search(pair.path)))
+    file = _Open(pair, kind, False, is_test(pair.path))
     if kind == "python":
         _read_python(file)
         ignored = any(matches(glob, pair.path) for glob in ignored_paths)
@@ -138,13 +126,6 @@ def _broken(file: _Open, old: outline.Outline | None, new: outline.Outline, fres
             file.unread.append(Unread(file.pair.path, span, "does not parse as Python"))
             if old is None or not old.errors:
                 file.marks.append(Mark("parse-error", span[0], "head", "does not parse as Python"))
-
-
-def speaks_of_training(text: str) -> bool:
-    """Whether a file's imports, or two different words of the trade in it, speak of training."""
-    if _IMPORTS.search(text):
-        return True
-    return len({found.group() for found in _WORDS.finditer(text)}) >= 2
 
 
 def _close(file: _Open, edits: Sequence[Edit]) -> FileView:

@@ -128,8 +128,10 @@ def _diff(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
 def _different_kinds(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     stripped_before, stripped_after = _without_not(before), _without_not(after)
     if (stripped_before is before) != (stripped_after is after):
-        yield _delta("negated", before, after, where)
-        yield from _diff(stripped_before, stripped_after, where)
+        inner = list(_diff(stripped_before, stripped_after, where))
+        if [delta.kind for delta in inner] != ["negated"]:  # ``not a < b`` is ``a >= b``
+            yield _delta("negated", before, after, where)
+            yield from inner
     else:
         yield _delta("replaced", before, after, where)
 

@@ -1,0 +1,224 @@
+"""Findings and signals in, a verdict out: evidence adds up at each place, and the places of a change are weighed.
+
+Pure. At one site (an edit and the rules that fired on it) evidence is a sum in nats: the calibrated weights of its
+signals and rules, and a bonus where effect, trigger and concealment meet in one member. Over the sites of a change it
+is a self-weighted mean (Lehmer), so that a long honest change is not risky for its length, and padding a change with
+harmless edits thins little. A few findings (``stands_alone``) alert whatever surrounds them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from trainwarden.evidence import Weights
+from trainwarden.model import Finding, Level, Misuse, Role, Unread, Verdict, VerdictName
+from trainwarden.sites import Site, sensitive_edit
+
+_SEVERITY: Mapping[Level, float] = {"low": 0.4, "medium": 0.9, "high": 1.6, "critical": 2.4}
+_CONFIDENCE: Mapping[Level, float] = {"low": 0.5, "medium": 1.0, "high": 1.6, "critical": 1.6}
+_ROLE: Mapping[Role, float] = {"effect": 1.0, "trigger": 1.0, "concealment": 0.8}
+_MEETING = 0.8
+"""Nats for each further role that meets another in one member."""
+_MOST_UNNAMED = 5
+"""Edits without a rule that are reported, the weightiest first."""
+_LEAST_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Calibrated evidence: what ``rules/evidence.json`` holds.
+
+    ``edits``: weights of signals; ``rules``: nats of a rule, for rules that were measured (others take the default
+    table). ``power`` and ``size``: exponent of the Lehmer mean and nats lost for each factor e of edits.
+    ``slope`` and ``offset``: from the change's evidence to the logit of its risk.
+    """
+
+    edits: Weights
+    rules: Mapping[str, float] = field(default_factory=dict)
+    power: float = 1.25
+    size: float = 0.2
+    slope: float = 1.0
+    offset: float = 0.0
+
+
+def default_weight(finding: Finding) -> float:
+    """Nats of a finding whose rule has not been measured: severity x confidence x role."""
+    return _SEVERITY[finding.severity] * _CONFIDENCE[finding.confidence] * _ROLE[finding.role]
+
+
+def load_table(data: bytes) -> Table:
+    """Reads ``evidence.json``. Raises ``Misuse`` when it is not such a table."""
+    try:
+        plain = json.loads(data)
+        edits = Weights(float(plain["intercept"]), {str(k): float(v) for k, v in plain["signals"].items()})
+        numbers = {key: float(plain[key]) for key in ("power", "size", "slope", "offset")}
+        return Table(edits, {str(k): float(v) for k, v in plain["rules"].items()}, **numbers)
+    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+        raise Misuse(f"evidence.json is not a table of evidence: {wrong!r}") from wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the policy says: the verdict and the findings in the order of their share of the risk."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+def judge(
+    sites: Sequence[Site],
+    unread: Sequence[Unread],
+    table: Table,
+    thresholds: tuple[float, float],
+    waived: frozenset[tuple[str, str, str]] = frozenset(),
+) -> Judgement:
+    """Weighs the sites of a change. ``thresholds``: risks from which on it is ``review`` and ``block``.
+
+    ``waived``: (rule, path, fingerprint) of findings that are accepted; they are shown and never counted.
+    """
+    for site in sites:
+        site.findings = [_waive(finding, waived) for finding in site.findings]
+    weights = [_weight(site, table) for site in sites]
+    bonus = _meetings(sites, table)
+    evidence = [weight + bonus.get(site.member, 0.0) for site, weight in zip(sites, weights, strict=True)]
+    alone = [_alone(finding) for site in sites for finding in site.findings]
+    total = _total(evidence, table)
+    risk = max([_risk(total, table), *alone])
+    findings = _shared(sites, evidence, risk, table)
+    return Judgement(_verdict(risk, thresholds, findings, unread), findings)
+
+
+def _waive(finding: Finding, waived: frozenset[tuple[str, str, str]]) -> Finding:
+    if (finding.rule, finding.path, finding.fingerprint) not in waived:
+        return finding
+    return replace(finding, stage="trial", evidence={**finding.evidence, "waived": True})
+
+
+# -- weights
+
+
+def _counted(site: Site) -> dict[str, Finding]:
+    return {finding.rule: finding for finding in site.findings if finding.stage == "active"}
+
+
+def rule_weight(finding: Finding, table: Table) -> float:
+    """Nats of one finding: measured for its rule, else from the default table."""
+    return table.rules.get(finding.rule, default_weight(finding))
+
+
+def _weight(site: Site, table: Table) -> float:
+    told = math.fsum(rule_weight(finding, table) for _, finding in sorted(_counted(site).items()))
+    return table.edits.of(site.signals) + told
+
+
+def _meetings(sites: Iterable[Site], table: Table) -> dict[tuple[str, str], float]:
+    """A bonus for members in which findings of several roles meet."""
+    roles: dict[tuple[str, str], set[Role]] = defaultdict(set)
+    for site in sites:
+        for finding in _counted(site).values():
+            if rule_weight(finding, table) > 0:
+                roles[site.member].add(finding.role)
+    return {member: _MEETING * (len(found) - 1) for member, found in roles.items() if len(found) > 1}
+
+
+def _total(evidence: Sequence[float], table: Table) -> float:
+    if not evidence:
+        return -math.inf
+    upper = _log_sum(table.power * one for one in evidence)
+    lower = _log_sum((table.power - 1) * one for one in evidence)
+    return upper - lower - table.size * math.log(len(evidence))
+
+
+def _log_sum(values: Iterable[float]) -> float:
+    listed = sorted(values)
+    return listed[-1] + math.log(math.fsum(math.exp(value - listed[-1]) for value in listed))
+
+
+def _risk(total: float, table: Table) -> float:
+    logit = table.slope * total + table.offset
+    return 0.0 if logit < -40 else 1.0 / (1.0 + math.exp(-logit))
+
+
+def _alone(finding: Finding) -> float:
+    """The least risk of a change with this finding: execution, kill and concealment of high confidence alone."""
+    return {"critical": 0.95, "high": 0.6}.get(finding.severity, 0.0) if stands_alone(finding) else 0.0
+
+
+def stands_alone(finding: Finding) -> bool:
+    """Whether a finding alerts without further evidence."""
+    kind = finding.family == "execution" or finding.role == "concealment" or "H07" in finding.technique
+    return finding.stage == "active" and finding.confidence == "high" and kind
+
+
+# -- what is shown
+
+
+def _shared(
+    sites: Sequence[Site], evidence: Sequence[float], risk: float, table: Table
+) -> tuple[Finding, ...]:
+    """The findings with their weights and shares of the risk, the largest share first."""
+    if not sites:
+        return ()
+    powered = [table.power * one for one in evidence]
+    whole = _log_sum(powered)
+    ranked = sorted(range(len(sites)), key=lambda i: (-evidence[i], *_place(sites[i])))
+    unnamed = [i for i in ranked if not _counted(sites[i]) and sites[i].edit is not None]
+    shown = set(unnamed[:_MOST_UNNAMED])
+    found: list[Finding] = []
+    for i in ranked:
+        share = math.exp(powered[i] - whole) * risk
+        found.extend(
+            _of_site(sites[i], evidence[i], share, i in shown and share >= _LEAST_SHARE * risk, table)
+        )
+    return tuple(sorted(found, key=_order))
+
+
+def _of_site(site: Site, evidence: float, share: float, show: bool, table: Table) -> list[Finding]:
+    counted = _counted(site)
+    weighed = {rule: max(rule_weight(finding, table), 0.01) for rule, finding in counted.items()}
+    whole = math.fsum(weighed.values()) or 1.0
+    found = []
+    for finding in site.findings:
+        part = weighed.get(finding.rule, 0.0) / whole if finding.stage == "active" else 0.0
+        score = max(share * part, _alone(finding) * share)
+        found.append(replace(finding, evidence_weight=rule_weight(finding, table), score=round(score, 6)))
+    if show and not counted:
+        found.append(replace(sensitive_edit(site), evidence_weight=evidence, score=round(share, 6)))
+    return found
+
+
+def _place(site: Site) -> tuple[str, int]:
+    if site.edit is not None and site.file is not None:
+        return site.file.path, site.edit.start
+    return site.findings[0].path, site.findings[0].start_line
+
+
+def _order(finding: Finding) -> tuple[float, float, str, int, str, str]:
+    alone = -_alone(finding)
+    return alone, -finding.score, finding.path, finding.start_line, finding.rule, finding.fingerprint
+
+
+def _verdict(
+    risk: float, thresholds: tuple[float, float], findings: Sequence[Finding], unread: Sequence[Unread]
+) -> Verdict:
+    review, block = thresholds
+    name: VerdictName = "block" if risk >= block else "review" if risk >= review else "pass"
+    if unread and name == "pass":
+        name, risk = "review", max(risk, review)
+    return Verdict(name, round(risk, 6), tuple(_reasons(findings, unread, name)))
+
+
+def _reasons(findings: Sequence[Finding], unread: Sequence[Unread], name: VerdictName) -> list[str]:
+    reasons = [f"{item.path} was not read: {item.reason}" for item in unread[:3]]
+    if len(unread) > 3:
+        reasons.append(f"{len(unread) - 3} more training files were not read")
+    if name == "pass":
+        return reasons
+    active = [finding for finding in findings if finding.stage == "active"]
+    for finding in active[:3]:
+        reasons.append(f"{finding.message} ({finding.path}:{finding.start_line})")
+    return reasons

@@ -1,0 +1,212 @@
+"""Findings and edits brought together: each edit is one site, with the rules that fired on it and its own signals.
+
+In: a ``ChangeView`` and the rules' findings. Out: ``Site``s. An edit that looks like sabotage by its kind and place
+alone, and that no rule names, gets a finding of its own here: ``sensitive-edit``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from trainwarden.evidence import signals
+from trainwarden.model import Finding, Place
+from trainwarden.parse.nodes import Node
+from trainwarden.rules.fingerprint import alpha, fingerprint
+from trainwarden.rules.spelling import clean, spell
+from trainwarden.view import ChangeView, Delta, Edit, FileView
+
+SENSITIVE = "sensitive-edit"
+_FAMILIES = (
+    ("execute", "execution"),
+    ("grad", "gradient"),
+    ("loss", "loss"),
+    ("optimizer", "optimizer"),
+    ("schedule", "optimizer"),
+    ("ema", "optimizer"),
+    ("reward", "reinforcement"),
+    ("seed", "randomness"),
+    ("label", "data"),
+    ("mask", "loss"),
+    ("checkpoint", "checkpoint"),
+    ("distributed", "distributed"),
+    ("metric", "evaluation"),
+    ("data", "data"),
+    ("precision", "numerics"),
+    ("normalise", "numerics"),
+    ("model", "model"),
+    ("param", "model"),
+    ("steps", "configuration"),
+)
+_ROLE_WORDS = {
+    "grad": "gradients",
+    "loss": "the loss",
+    "optimizer": "the optimizer",
+    "schedule": "the learning-rate schedule",
+    "ema": "averaged weights",
+    "reward": "returns and rewards",
+    "seed": "randomness",
+    "label": "labels",
+    "mask": "masks",
+    "checkpoint": "checkpoints",
+    "distributed": "distributed work",
+    "metric": "evaluation",
+    "data": "the data",
+    "precision": "precision",
+    "normalise": "normalisation",
+    "model": "the model",
+    "param": "parameters",
+    "steps": "the length of training",
+    "execute": "running other code",
+}
+_DELTA_WORDS = {
+    "operator": "an operator changed: {before} became {after}",
+    "sign": "a sign changed: {before} became {after}",
+    "negated": "a condition was turned round: {before} became {after}",
+    "name": "{before} was replaced by {after}",
+    "callee": "another function is called: {before} became {after}",
+    "number": "a number changed from {before} to {after}",
+    "string": "a text changed from {before} to {after}",
+    "constant": "{before} became {after}",
+    "argument-added": "an argument was added: {after}",
+    "argument-removed": "an argument was dropped: {before}",
+    "argument-swapped": "two arguments changed places",
+    "operand-added": "{before} became {after}",
+    "operand-removed": "a term was dropped: {before} became {after}",
+    "wrapped": "{before} is now {after}",
+    "unwrapped": "{before} is now only {after}",
+    "index": "an index changed: {before} became {after}",
+    "element-added": "an element was added: {after}",
+    "element-removed": "an element was dropped: {before}",
+    "replaced": "{before} was replaced by {after}",
+    "unused": "nothing reads {before} any more",
+    "rebound": "{after} is given another value",
+    "mutated": "{after} is written to",
+    "one-sided": "a neighbour of the same shape did not change along",
+}
+
+
+@dataclass(slots=True)
+class Site:
+    """One edit with everything said about it; ``edit`` is None for findings that lie on no edit."""
+
+    file: FileView | None
+    edit: Edit | None
+    signals: frozenset[str] = frozenset()
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def member(self) -> tuple[str, str]:
+        """(path, member) it stands in."""
+        if self.edit is not None and self.file is not None:
+            return self.file.path, self.edit.context.member
+        return self.findings[0].path, self.findings[0].member
+
+
+def sites_of(view: ChangeView, findings: Iterable[Finding]) -> list[Site]:
+    """Every edit of the change as a site, in path and line order, then the findings that lie on none."""
+    made: list[Site] = []
+    by_path: dict[str, list[Site]] = defaultdict(list)
+    for file in view.files:
+        for edit in file.edits:
+            site = Site(file, edit, signals(file, edit))
+            made.append(site)
+            by_path[file.path].append(site)
+    for finding in findings:
+        home = _home(finding, by_path.get(finding.path, []))
+        if home is None:
+            made.append(Site(None, None, frozenset(), [finding]))
+        else:
+            home.findings.append(finding)
+    return made
+
+
+def _home(finding: Finding, sites: list[Site]) -> Site | None:
+    """The smallest edit that covers the finding's first line, of its own member if there is one."""
+    best: tuple[bool, int, int] | None = None
+    home = None
+    for place, site in enumerate(sites):
+        assert site.edit is not None
+        first, last = span(site.edit)
+        if first <= finding.start_line <= max(last, site.edit.end):
+            rank = (site.edit.context.member != finding.member, last - first, place)
+            if best is None or rank < best:
+                best, home = rank, site
+    return home
+
+
+def span(edit: Edit) -> tuple[int, int]:
+    """The head lines an edit is about: those of its differences, else of the whole statement."""
+    lines = [delta.line for delta in edit.deltas if delta.line]
+    if edit.kind in ("changed", "moved-changed") and lines:
+        return min(lines), max(lines)
+    return edit.start, edit.end
+
+
+def sensitive_edit(site: Site) -> Finding:
+    """The finding of an edit that no rule names but whose signals weigh."""
+    assert site.edit is not None and site.file is not None
+    edit, file = site.edit, site.file
+    roles = _roles(edit)
+    family = next((family for role, family in _FAMILIES if role in roles), "model")
+    first, last = span(edit)
+    return Finding(
+        rule=SENSITIVE,
+        family=family,
+        technique=(),
+        role="effect",
+        severity="medium",
+        confidence="low",
+        stage="active",
+        path=file.path,
+        side=file.side,
+        start_line=first,
+        end_line=min(last, first + 11),
+        message=_message(edit, roles),
+        member=edit.context.member,
+        places=tuple(_places(file, edit)),
+        evidence={"signals": sorted(site.signals)},
+        fingerprint=fingerprint(SENSITIVE, file.path, _identity(edit)),
+    )
+
+
+def _roles(edit: Edit) -> frozenset[str]:
+    inner = frozenset().union(*(delta.roles for delta in edit.deltas)) if edit.deltas else frozenset()
+    return inner | edit.context.roles
+
+
+def _identity(edit: Edit) -> str:
+    return "\0>\0".join(alpha(node) if node is not None else "" for node in (edit.before, edit.after))
+
+
+def _places(file: FileView, edit: Edit) -> Iterator[Place]:
+    if edit.before is not None and edit.base_lines is not None and file.side == "head":
+        path = edit.moved_from[0] if edit.moved_from else file.old_path or file.path
+        yield Place(path, edit.base_lines[0], "base", clean(f"before: {spell(edit.before, 80)}"))
+
+
+def _message(edit: Edit, roles: frozenset[str]) -> str:
+    about = [words for role, words in _ROLE_WORDS.items() if role in roles][:2]
+    where = f"In code about {' and '.join(about)}: " if about else ""
+    return clean(where + _what(edit), 300)
+
+
+def _what(edit: Edit) -> str:
+    told = [_delta(delta) for delta in edit.deltas[:2]]
+    if edit.kind in ("changed", "moved-changed") and told:
+        return "; ".join(told)
+    if edit.kind == "moved":
+        return f"{_quote(edit.node)} runs at another place than before"
+    verb = "is new" if edit.kind == "added" else "was removed"
+    more = f" ({told[0]})" if told else ""
+    return f"{_quote(edit.node)} {verb}{more}"
+
+
+def _delta(delta: Delta) -> str:
+    words = _DELTA_WORDS[delta.kind]
+    return words.format(before=_quote(delta.before), after=_quote(delta.after))
+
+
+def _quote(node: Node | None) -> str:
+    return f"`{spell(node, 60)}`" if node is not None else "nothing"
