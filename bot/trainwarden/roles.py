@@ -34,6 +34,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("execute", r"\beval\(|\bexec\(|pickle|subprocess|os\.system|os\.kill|sys\.exit|importlib|urlopen|requests\.|socket\."),
 )  # fmt: skip
 _ROLES = tuple((role, re.compile(pattern, re.IGNORECASE)) for role, pattern in _WORDS)
+ROLE_WORDS = frozenset(role for role, _ in _WORDS) | {"log"}
+"""Every role a statement can have; ``log`` is that of statements that only tell somebody something."""
 _LOGGING = re.compile(
     r"(^|\.)(print|log|info|debug|warning|warn|error|exception|critical|add_scalars?|add_histogram|log_metrics"
     r"|print_rank_0|log_dist|write|set_description|set_postfix|update_progress|report|track)\(\)$"

@@ -1,0 +1,130 @@
+"""From hits to findings: the message, the captioned places, the evidence and the fingerprint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from trainwarden.model import Finding, Place
+from trainwarden.rules.fingerprint import fingerprint
+from trainwarden.rules.hits import Hit, Site
+from trainwarden.rules.patterns import text_of
+from trainwarden.rules.schema import Rule
+from trainwarden.rules.spelling import clean, spell
+
+MOST_PLACES = 12
+_SLOT = re.compile(r"\{([A-Za-z_]\w*)\}")
+BUILT_IN = frozenset(
+    "before after member path fact subject value ratio guard guards detail reason edit delta inside count".split()
+)
+"""Words a message may hold in braces beside captures and parameters."""
+
+
+def slots(text: str) -> list[str]:
+    """The words in braces of a message or a condition."""
+    return _SLOT.findall(text)
+
+
+def merged(hits: Sequence[Hit]) -> Hit:
+    """Several hits as one: the first one's place, everything the others add."""
+    sites = {site.key: site for hit in hits for site in hit.sites}
+    ordered = [hits[0].sites[0], *(site for site in sites.values() if site.key != hits[0].sites[0].key)]
+    captures = {name: found for hit in reversed(hits) for name, found in hit.captures.items()}
+    evidence = {str(part): part for hit in hits for part in hit.evidence}
+    return Hit(tuple(ordered), captures, tuple(evidence.values()))
+
+
+def finding(rule: Rule, hit: Hit) -> Finding:
+    """The finding of one hit."""
+    site = hit.sites[0]
+    view = site.file.view
+    return Finding(
+        rule=rule.id,
+        family=rule.family,
+        technique=rule.technique,
+        role=rule.role,
+        severity=rule.severity,
+        confidence=rule.confidence,
+        stage=rule.stage,
+        path=view.path,
+        side=site.side,
+        start_line=site.start,
+        end_line=max(site.start, site.end),
+        message=_message(rule, hit),
+        member=_member(site),
+        places=tuple(_places(hit))[:MOST_PLACES],
+        evidence=_evidence(hit),
+        fingerprint=fingerprint(rule.id, view.path, site.code or site.caption),
+    )
+
+
+def _member(site: Site) -> str:
+    if site.edit is not None:
+        return site.edit.edit.context.member
+    return site.fact.scope if site.fact is not None else ""
+
+
+# -- words
+
+
+def _message(rule: Rule, hit: Hit) -> str:
+    words = _words(rule, hit)
+    template = rule.message or rule.title
+    return clean(_SLOT.sub(lambda m: words.get(m.group(1), "…"), template), 400)
+
+
+def _words(rule: Rule, hit: Hit) -> dict[str, str]:
+    site = hit.sites[0]
+    words = {name: str(value) for name, value in rule.parameters.items()}
+    for part in reversed(hit.evidence):
+        words.update({key: _shown(value) for key, value in part.items() if key in BUILT_IN})
+    words.update({"member": _member(site), "path": site.file.view.path})
+    words.update({name: text_of(found) for name, found in hit.captures.items()})
+    return words
+
+
+def _shown(value: object) -> str:
+    return clean(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+# -- places
+
+
+def _places(hit: Hit) -> Iterator[Place]:
+    """The base lines of what was removed, changed or moved; then every other site."""
+    seen: set[tuple[str, int, str]] = set()
+    for number, site in enumerate(hit.sites):
+        for place in _of_site(site, number == 0):
+            key = (place.path, place.line, place.side)
+            if key not in seen:
+                seen.add(key)
+                yield place
+
+
+def _of_site(site: Site, primary: bool) -> Iterator[Place]:
+    view = site.file.view
+    if not primary:
+        yield Place(view.path, site.start, site.side, clean(site.caption))
+    if site.base_lines is None or site.side == "base":
+        return
+    path = view.old_path or view.path
+    edit = site.edit.edit if site.edit is not None else None
+    caption = f"before: {site.fact.name}" if site.fact is not None else "before"
+    if edit is not None and edit.before is not None:
+        verb = "removed here" if edit.after is None else "moved from here" if edit.moved_from else "before"
+        caption = f"{verb}: {spell(edit.before, 80)}"
+        path = edit.moved_from[0] if edit.moved_from else path
+    yield Place(path, site.base_lines[0], "base", clean(caption))
+
+
+# -- evidence
+
+
+def _evidence(hit: Hit) -> Mapping[str, object]:
+    """Plain values: what the first condition saw, the captures, and what further conditions saw."""
+    found: dict[str, object] = dict(hit.evidence[0]) if hit.evidence else {}
+    if hit.captures:
+        found["captures"] = {name: text_of(one) for name, one in sorted(hit.captures.items())}
+    if len(hit.evidence) > 1:
+        found["also"] = [dict(part) for part in hit.evidence[1:6]]
+    return found

@@ -1,0 +1,228 @@
+"""A ``ChangeView`` prepared for many questions: what words, kinds and facts it holds, and where.
+
+In: a view. Out: a ``ChangeIndex`` whose ``features`` say which files can matter to a rule at all, so that most rules
+cost a few set look-ups. A feature is a short text: ``w:step`` (a name occurs in an edited statement), ``e:removed``,
+``d:number``, ``f:optimizer.lr`` (a fact differs, appears or disappears), ``F:`` (any fact), ``m:bidi``, ``u:``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from trainwarden.model import Fact
+from trainwarden.parse.names import normal
+from trainwarden.parse.nodes import Node
+from trainwarden.rules.patterns import Pattern, own_nodes
+from trainwarden.view import ChangeView, Context, Edit, FileView, Guard
+
+_WORDED = frozenset(
+    {"name", "attribute", "keyword", "alias", "function", "class", "param", "star_param", "doublestar_param"}
+)
+Nodes = Mapping[str, Sequence[Node]]
+
+
+class SideIndex:
+    """One side of an edit: the nodes of the statement's own text by kind, and the words in it."""
+
+    __slots__ = ("node", "nodes", "words")
+
+    def __init__(self, statement: Node) -> None:
+        self.node = statement
+        nodes: dict[str, list[Node]] = {}
+        words: set[str] = set()
+        for node in own_nodes(statement):
+            nodes.setdefault(node.kind, []).append(node)
+            if node.kind in _WORDED:
+                words.add(normal(node.value).rpartition(".")[2])
+            if node.name:
+                words.add(node.name.rpartition(".")[2])
+        self.nodes: Nodes = nodes
+        self.words = words
+
+    def may_hold(self, wanted: Pattern) -> bool:
+        """Whether the pattern can match here, judged by words alone."""
+        return wanted.words <= self.words
+
+
+class EditIndex:
+    """An edit with both of its sides prepared."""
+
+    __slots__ = ("after", "before", "edit", "members")
+
+    def __init__(self, edit: Edit) -> None:
+        self.edit = edit
+        self.before = SideIndex(edit.before) if edit.before is not None else None
+        self.after = SideIndex(edit.after) if edit.after is not None else None
+        contexts = (edit.before_context, edit.after_context)
+        self.members = frozenset(context.member for context in contexts if context is not None)
+
+    @property
+    def side(self) -> SideIndex:
+        """The side the edit speaks for: head, or base for removals."""
+        side = self.after or self.before
+        assert side is not None
+        return side
+
+
+class FileIndex:
+    """A file's edits and facts, and the features by which rules find it."""
+
+    __slots__ = ("_by_word", "_new_tests", "edits", "features", "place", "view")
+
+    def __init__(self, view: FileView, place: int) -> None:
+        self.view = view
+        self.place = place
+        self.edits = [EditIndex(edit) for edit in view.edits]
+        self._by_word: dict[str, list[EditIndex]] = defaultdict(list)
+        self._new_tests: set[int] | None = None
+        for edit in self.edits:
+            words = (edit.before.words if edit.before else set()) | (
+                edit.after.words if edit.after else set()
+            )
+            for word in words:
+                self._by_word[word].append(edit)
+        self.features = self._features()
+
+    def _features(self) -> set[str]:
+        view = self.view
+        found = {f"w:{word}" for word in self._by_word}
+        found.update(f"e:{edit.kind}" for edit in view.edits)
+        found.update(f"d:{delta.kind}" for edit in view.edits for delta in edit.deltas)
+        found.update(f"f:{fact.name.lower()}" for fact in (*view.before, *view.after))
+        found.update(f"f:{shift.fact.name.lower()}" for shift in view.shifts)
+        found.update(f"m:{mark.kind}" for mark in view.marks)
+        found.update({"F:"} if view.before or view.after or view.shifts else ())
+        found.update({"M:"} if view.marks else ())
+        found.update({"u:"} if view.unread else ())
+        return found
+
+    def edits_with(self, wanted: Sequence[Pattern]) -> Sequence[EditIndex]:
+        """Edits in which one of the patterns can occur on some side, judged by one word of each."""
+        if not wanted or any(not one.words for one in wanted):
+            return self.edits
+        lists = [min((self._by_word.get(word, ()) for word in one.words), key=len) for one in wanted]
+        if len(lists) == 1:
+            return lists[0]
+        chosen = {id(edit) for some in lists for edit in some}
+        return [edit for edit in self.edits if id(edit) in chosen]
+
+    def is_new(self, guard: Guard) -> bool:
+        """Whether the condition itself came with this change (its statement was added or changed)."""
+        if guard.node is None:
+            return False
+        if self._new_tests is None:
+            self._new_tests = {
+                id(edit.after.node)
+                for edit in self.edits
+                if edit.after is not None and edit.edit.kind != "moved"
+            }
+        return id(_owner(guard.node)) in self._new_tests
+
+    def edit_of(self, fact: Fact, side: str) -> EditIndex | None:
+        """The edit whose statement a fact stands in: the innermost one on that side."""
+        best: EditIndex | None = None
+        for edit in self.edits:
+            span = _span(edit.edit, side)
+            if span is not None and span[0] <= fact.line <= span[1] and fact.scope in edit.members:
+                known = _span(best.edit, side) if best is not None else None
+                if known is None or span[1] - span[0] < known[1] - known[0]:
+                    best = edit
+        return best
+
+
+def _owner(node: Node) -> Node:
+    return node if node.kind in ("handler", "case") else node.statement()
+
+
+def _span(edit: Edit, side: str) -> tuple[int, int] | None:
+    if side == "base":
+        return edit.base_lines
+    return (edit.start, edit.end) if edit.after is not None else None
+
+
+class ChangeIndex:
+    """The files of a change, which files have which feature, and how often patterns occur on each side."""
+
+    def __init__(self, view: ChangeView) -> None:
+        self.view = view
+        self.files = [FileIndex(file, place) for place, file in enumerate(view.files)]
+        self._by_feature: dict[str, list[int]] = defaultdict(list)
+        for file in self.files:
+            for feature in file.features:
+                self._by_feature[feature].append(file.place)
+        self._balance: dict[str, int] = {}
+
+    def files_with(self, features: Sequence[str] | None) -> Iterator[FileIndex]:
+        """Files that have at least one of some features, in path order; all files when None."""
+        if features is None:
+            yield from self.files
+            return
+        places: set[int] = set()
+        for feature in features:
+            if feature.endswith("*"):
+                start = feature[:-1]
+                places.update(p for f, some in self._by_feature.items() if f.startswith(start) for p in some)
+            else:
+                places.update(self._by_feature.get(feature, ()))
+        for place in sorted(places):
+            yield self.files[place]
+
+    def balance(self, wanted: Pattern) -> int:
+        """How much more often a pattern occurs in the edited statements of the head than in those of the base."""
+        if wanted.text not in self._balance:
+            total = 0
+            for file in self.files:
+                for edit in file.edits_with([wanted]):
+                    total += _count(edit.after, wanted) - _count(edit.before, wanted)
+            self._balance[wanted.text] = total
+        return self._balance[wanted.text]
+
+    def fact_balance(self, name: str) -> int:
+        """How many more facts of a name the head has than the base, over the whole change."""
+        return self.view.facts_after.get(name, 0) - self.view.facts_before.get(name, 0)
+
+    def reappears(self, edit: EditIndex) -> bool:
+        """Whether a removed statement's own code occurs in another edit of the change."""
+        if edit.before is None:
+            return True
+        wanted = edit.before.node.hash
+        return any(
+            other.after is not None and other.after.node.hash == wanted
+            for file in self.files
+            for other in file.edits
+            if other is not edit
+        )
+
+
+def _count(side: SideIndex | None, wanted: Pattern) -> int:
+    if side is None or not side.may_hold(wanted):
+        return 0
+    return sum(1 for _ in wanted.all(side.nodes))
+
+
+def new_guards(file: FileIndex, edit: Edit) -> tuple[Guard, ...]:
+    """Conditions that dominate the head's statement and did not dominate it before.
+
+    For an added statement: conditions that are themselves new. For one that has a base: conditions of a kind that it
+    did not have there, or whose own statement is new.
+    """
+    if edit.after_context is None:
+        return ()
+    old = _kinds(edit.before_context)
+    return tuple(
+        guard
+        for guard in edit.after_context.guards
+        if file.is_new(guard) or (edit.before_context is not None and not guard.kinds <= old)
+    )
+
+
+def lost_guards(edit: Edit) -> frozenset[str]:
+    """Kinds of condition that dominated the base's statement and no longer do."""
+    if edit.before_context is None or edit.after_context is None:
+        return frozenset()
+    return edit.before_context.guard_kinds - edit.after_context.guard_kinds
+
+
+def _kinds(context: Context | None) -> frozenset[str]:
+    return context.guard_kinds if context is not None else frozenset()

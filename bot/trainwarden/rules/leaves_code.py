@@ -1,0 +1,387 @@
+"""The conditions about code: ``edit`` and ``delta``, and ``lost`` for patterns.
+
+In: a leaf of a rule in canonical form (``grammar.EDIT``, ``grammar.DELTA``). Out: a condition over the edits of the
+files in its region. Cheap tests come first, patterns last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from trainwarden.model import Lines, Side
+from trainwarden.parse.nodes import Node
+from trainwarden.rules.combine import guard_evidence, guard_site
+from trainwarden.rules.fingerprint import code_key
+from trainwarden.rules.hits import Ask, Condition, Hit, Site
+from trainwarden.rules.index import EditIndex, FileIndex, SideIndex, lost_guards, new_guards
+from trainwarden.rules.numbers import number_of, value_test
+from trainwarden.rules.patterns import Captures, Pattern, pattern
+from trainwarden.rules.spelling import spell
+from trainwarden.rules.values import comparison, globs, member_globs, ratio_either_way
+from trainwarden.view import Delta, Edit, Guard
+
+Spec = Mapping[str, Any]
+EditTest = Callable[[FileIndex, EditIndex], bool]
+
+
+def patterns_of(spec: Spec, *keys: str) -> list[Pattern]:
+    """The compiled patterns behind some keys of a leaf."""
+    return [pattern(text) for key in keys for text in spec.get(key, ())]
+
+
+# -- tests of where an edit stands
+
+
+def context_tests(spec: Spec, of_delta: bool = False) -> list[EditTest]:
+    """One test for each context key of a leaf."""
+    return [_CONTEXT[key](spec[key]) for key in _CONTEXT if key in spec and not (of_delta and "roles" in key)]
+
+
+def _in_member(wanted: Sequence[str]) -> EditTest:
+    like = member_globs(wanted)
+    return lambda file, edit: any(map(like, edit.members))
+
+
+def _loop(wanted: str) -> EditTest:
+    compare = comparison(wanted)
+    return lambda file, edit: compare(edit.edit.context.loop)
+
+
+def _guards(kinds: Sequence[str]) -> EditTest:
+    wanted = frozenset(kinds)
+    return lambda file, edit: bool(edit.edit.context.guard_kinds & wanted)
+
+
+def _no_guards(kinds: Sequence[str]) -> EditTest:
+    wanted = frozenset(kinds)
+    return lambda file, edit: not edit.edit.context.guard_kinds & wanted
+
+
+def _new_guards(kinds: Sequence[str]) -> EditTest:
+    wanted = frozenset(kinds)
+    return lambda file, edit: any(guard.kinds & wanted for guard in new_guards(file, edit.edit))
+
+
+def _lost_guards(kinds: Sequence[str]) -> EditTest:
+    wanted = frozenset(kinds)
+    return lambda file, edit: bool(lost_guards(edit.edit) & wanted)
+
+
+def edit_roles(edit: Edit) -> frozenset[str]:
+    """What an edit is about, on either side and in its differences."""
+    contexts = [c.roles for c in (edit.before_context, edit.after_context) if c is not None]
+    return frozenset().union(*contexts, *(delta.roles for delta in edit.deltas))
+
+
+def _roles(words: Sequence[str]) -> EditTest:
+    wanted = frozenset(words)
+    return lambda file, edit: bool(edit_roles(edit.edit) & wanted)
+
+
+def _not_roles(words: Sequence[str]) -> EditTest:
+    wanted = frozenset(words)
+    return lambda file, edit: not edit_roles(edit.edit) & wanted
+
+
+def _new_member(wanted: bool) -> EditTest:
+    return lambda file, edit: edit.edit.new_member is wanted
+
+
+def _loop_change(way: str) -> EditTest:
+    def test(file: FileIndex, edit: EditIndex) -> bool:
+        before, after = edit.edit.before_context, edit.edit.after_context
+        if before is None or after is None:
+            return False
+        return after.loop > before.loop if way == "in" else after.loop < before.loop
+
+    return test
+
+
+def _statement(kinds: Sequence[str]) -> EditTest:
+    wanted = frozenset(kinds)
+    return lambda file, edit: edit.side.node.kind in wanted
+
+
+_CONTEXT: dict[str, Callable[[Any], EditTest]] = {
+    "statement": _statement,
+    "new_member": _new_member,
+    "loop": _loop,
+    "loop_change": _loop_change,
+    "guards": _guards,
+    "no_guards": _no_guards,
+    "in_member": _in_member,
+    "roles": _roles,
+    "not_roles": _not_roles,
+    "lost_guards": _lost_guards,
+    "new_guards": _new_guards,
+}
+
+
+# -- edit
+
+
+def edit_leaf(spec: Spec, label: str) -> Condition:
+    """Edits of some kinds in some context whose statements hold, lose or gain code."""
+    kinds = frozenset(spec.get("kind", ()))
+    tests = context_tests(spec)
+    if "from_member" in spec:
+        tests.append(_from_member(spec["from_member"]))
+    code = _code_test(spec)
+    hints = _hints(spec)
+    gone, vanished = spec.get("gone_elsewhere", False), patterns_of(spec, "loses", "before", "pattern")
+    wanted_guards = frozenset(spec.get("new_guards", spec.get("guards", ())))
+
+    def hits(ask: Ask) -> Iterator[Hit]:
+        for file in ask.region.files:
+            for edit in file.edits_with(hints):
+                if (kinds and edit.edit.kind not in kinds) or not all(test(file, edit) for test in tests):
+                    continue
+                site = edit_site(file, edit)
+                if not ask.region.holds(site):
+                    continue
+                captures = code(edit, ask.captures)
+                if captures is None or (gone and not _is_gone(ask, edit, vanished)):
+                    continue
+                yield with_guards(Hit((site,), captures, (_edit_evidence(label, edit.edit),)), wanted_guards)
+
+    return hits
+
+
+def _hints(spec: Spec) -> list[Pattern]:
+    """Patterns of which one must occur for the leaf to hold: the key with the best words."""
+    for key in ("loses", "gains", "pattern", "before", "after"):
+        found = patterns_of(spec, key)
+        if found and all(one.words for one in found):
+            return found
+    return []
+
+
+def _from_member(wanted: Sequence[str]) -> EditTest:
+    like = member_globs(wanted)
+    return lambda file, edit: edit.edit.moved_from is not None and like(edit.edit.moved_from[1])
+
+
+def _code_test(spec: Spec) -> Callable[[EditIndex, Captures], Captures | None]:
+    here, banned = patterns_of(spec, "pattern"), patterns_of(spec, "not_pattern")
+    before, after = patterns_of(spec, "before"), patterns_of(spec, "after")
+    loses, gains = patterns_of(spec, "loses"), patterns_of(spec, "gains")
+
+    def test(edit: EditIndex, captures: Captures) -> Captures | None:
+        found: Captures | None = captures
+        for side, wanted in ((edit.side, here), (edit.before, before), (edit.after, after)):
+            if wanted and found is not None:
+                found = _any_match(side, wanted, found)
+        if loses and found is not None:
+            found = _only_in(edit.before, edit.after, loses, found)
+        if gains and found is not None:
+            found = _only_in(edit.after, edit.before, gains, found)
+        if found is not None and banned and _any_match(edit.side, banned, found) is not None:
+            return None
+        return found
+
+    return test
+
+
+def _any_match(side: SideIndex | None, wanted: Sequence[Pattern], captures: Captures) -> Captures | None:
+    if side is None:
+        return None
+    for one in wanted:
+        if side.may_hold(one):
+            found = one.search(side.nodes, captures)
+            if found is not None:
+                return found
+    return None
+
+
+def _only_in(
+    here: SideIndex | None, there: SideIndex | None, wanted: Sequence[Pattern], captures: Captures
+) -> Captures | None:
+    """The captures of a match on one side that the other side does not have with the same captures."""
+    for one in wanted:
+        if here is None or not here.may_hold(one):
+            continue
+        for found in one.all(here.nodes, captures):
+            if there is None or not there.may_hold(one) or one.search(there.nodes, found) is None:
+                return found
+    return None
+
+
+def _is_gone(ask: Ask, edit: EditIndex, vanished: Sequence[Pattern]) -> bool:
+    """Whether what the edit took away does not come back anywhere in the change."""
+    if not vanished:
+        return not ask.change.reappears(edit)
+    held = [one for one in vanished if _any_match(edit.before, [one], {}) is not None]
+    return bool(held) and all(ask.change.balance(one) < 0 for one in held)
+
+
+def edit_site(file: FileIndex, edit: EditIndex, delta: Delta | None = None) -> Site:
+    """Where an edit is shown: its head lines, those of the differing part, or the line after the gap."""
+    inner = edit.edit
+    side: Side = file.view.side
+    lines = _delta_lines(inner, delta) or (inner.start, inner.end)
+    if side == "base" and inner.base_lines is not None:
+        lines = inner.base_lines
+    loop = inner.context.loop
+    return Site(
+        file, side, *lines, _caption(inner), edit.members, loop, edit, inner.base_lines, None, code_key(edit)
+    )
+
+
+def _delta_lines(edit: Edit, delta: Delta | None) -> Lines | None:
+    """The lines of the differing part, where it stands in the statement's own text on the head side."""
+    if delta is None or not edit.start <= delta.line <= edit.end:
+        return None
+    node = delta.after
+    end = node.end_line if node is not None and node.line == delta.line else delta.line
+    return delta.line, min(end, edit.end)
+
+
+def _caption(edit: Edit) -> str:
+    words = {"added": "added", "removed": "removed", "changed": "changed", "moved": "moved"}
+    return f"{words.get(edit.kind, 'moved and changed')}: {spell(edit.node, 80)}"
+
+
+def _edit_evidence(label: str, edit: Edit) -> dict[str, object]:
+    found: dict[str, object] = {"condition": label, "edit": edit.kind}
+    if edit.before is not None:
+        found["before"] = spell(edit.before)
+    if edit.after is not None:
+        found["after"] = spell(edit.after)
+    if edit.context.guards:
+        found["guards"] = sorted(edit.context.guard_kinds)
+    return found
+
+
+def with_guards(hit: Hit, kinds: frozenset[str]) -> Hit:
+    """Adds the place of the condition that was asked for: new ones before old ones."""
+    site = hit.sites[0]
+    if not kinds or site.edit is None or site.edit.edit.after_context is None:
+        return hit
+    guards = (*new_guards(site.file, site.edit.edit), *site.edit.edit.after_context.guards)
+    guard: Guard | None = next((one for one in guards if one.kinds & kinds), None)
+    if guard is None:
+        return hit
+    return hit.joined(Hit((guard_site(site, guard),), {}, (guard_evidence(guard, kinds),)))
+
+
+# -- delta
+
+
+def delta_leaf(spec: Spec, label: str) -> Condition:
+    """Differences of some kinds, by what was there, what is there now, and where in the statement."""
+    kinds = frozenset(spec.get("kind", ()))
+    tests = context_tests(spec, of_delta=True)
+    delta_tests = _delta_tests(spec)
+    code = _delta_code(spec)
+    wanted_guards = frozenset(spec.get("new_guards", spec.get("guards", ())))
+
+    def hits(ask: Ask) -> Iterator[Hit]:
+        for file in ask.region.files:
+            for edit in file.edits:
+                deltas = [d for d in edit.edit.deltas if not kinds or d.kind in kinds]
+                if not deltas or not all(test(file, edit) for test in tests):
+                    continue
+                for delta in deltas:
+                    if all(test(delta) for test in delta_tests):
+                        captures = code(delta, ask.captures)
+                        site = edit_site(file, edit, delta)
+                        if captures is not None and ask.region.holds(site):
+                            evidence = _delta_evidence(label, delta)
+                            yield with_guards(Hit((site,), captures, (evidence,)), wanted_guards)
+
+    return hits
+
+
+def _delta_tests(spec: Spec) -> list[Callable[[Delta], bool]]:
+    tests: list[Callable[[Delta], bool]] = []
+    if "roles" in spec:
+        roles = frozenset(spec["roles"])
+        tests.append(lambda delta: bool(delta.roles & roles))
+    if "not_roles" in spec:
+        banned = frozenset(spec["not_roles"])
+        tests.append(lambda delta: not delta.roles & banned)
+    if "inside" in spec:
+        inside = globs(spec["inside"])
+        tests.append(lambda delta: inside(delta.inside) or inside(delta.inside.rpartition(".")[2]))
+    if "slot" in spec:
+        slot = globs(spec["slot"])
+        tests.append(lambda delta: slot(delta.slot))
+    return [*tests, *_number_tests(spec)]
+
+
+def _number_tests(spec: Spec) -> Iterator[Callable[[Delta], bool]]:
+    if "ratio" in spec:
+        compare = comparison(spec["ratio"])
+        yield lambda delta: (pair := _numbers(delta)) is not None and compare(ratio_either_way(*pair))
+    if "sign_change" in spec:
+        wanted = spec["sign_change"]
+        yield lambda delta: (pair := _numbers(delta)) is not None and (pair[0] * pair[1] < 0) is wanted
+    if spec.get("near_one"):
+        yield _near_one
+
+
+def _numbers(delta: Delta) -> tuple[float, float] | None:
+    before, after = number_of(delta.before), number_of(delta.after)
+    return None if before is None or after is None else (before, after)
+
+
+def _near_one(delta: Delta) -> bool:
+    pair = _numbers(delta)
+    times = ratio_either_way(*pair) if pair is not None else number_of(delta.after)
+    return times is not None and times != 1 and 0.9 <= times <= 1.12
+
+
+def _delta_code(spec: Spec) -> Callable[[Delta, Captures], Captures | None]:
+    before, after = patterns_of(spec, "before"), patterns_of(spec, "after")
+    was = value_test(spec["from"]) if "from" in spec else None
+    now = value_test(spec["to"]) if "to" in spec else None
+
+    def test(delta: Delta, captures: Captures) -> Captures | None:
+        found: Captures | None = captures
+        for node, exact, wanted in ((delta.before, was, before), (delta.after, now, after)):
+            if exact is not None and found is not None:
+                found = exact(node, found)
+            if wanted and found is not None:
+                found = _any_match(SideIndex(node) if node is not None else None, wanted, found)
+        return found
+
+    return test
+
+
+def _delta_evidence(label: str, delta: Delta) -> dict[str, object]:
+    found: dict[str, object] = {"condition": label, "delta": delta.kind}
+    for key, node in (("before", delta.before), ("after", delta.after)):
+        if isinstance(node, Node):
+            found[key] = spell(node)
+    pair = _numbers(delta)
+    if pair is not None:
+        times = ratio_either_way(*pair)
+        found["ratio"] = round(times, 6) if times != float("inf") else "infinite"
+    if delta.inside:
+        found["inside"] = delta.inside
+    if delta.roles:
+        found["roles"] = sorted(delta.roles)
+    return found
+
+
+# -- lost
+
+
+def lost_pattern_leaf(spec: Spec, label: str) -> Condition:
+    """Removed or changed statements that held code of which the whole change has less afterwards."""
+    tests = context_tests(spec)
+    wanted = patterns_of(spec, "pattern")
+
+    def hits(ask: Ask) -> Iterator[Hit]:
+        net = [one for one in wanted if ask.change.balance(one) < 0]
+        for file in ask.region.files if net else ():
+            for edit in file.edits_with(net):
+                captures = _only_in(edit.before, edit.after, net, ask.captures)
+                if captures is None or not all(test(file, edit) for test in tests):
+                    continue
+                site = edit_site(file, edit)
+                if ask.region.holds(site):
+                    yield Hit((site,), captures, (_edit_evidence(label, edit.edit),))
+
+    return hits

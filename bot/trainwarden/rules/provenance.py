@@ -1,0 +1,123 @@
+"""Where a value comes from: clock, host, user, rank, randomness, file, network ... or a constant.
+
+In: what a metavariable captured. Out: source words (``grammar.SOURCES``). Read from resolved names; a local variable
+is followed to its assignments in the same function, a few steps deep.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from trainwarden.parse.names import normal
+from trainwarden.parse.nodes import Node
+from trainwarden.rules.patterns import Capture
+
+_DEPTH = 4
+_MOST_NODES = 2000
+_LITERALS = frozenset({"number", "string", "bytes", "constant", "docstring"})
+_WORDS: tuple[tuple[str, str], ...] = (
+    (
+        "clock",
+        r"\btime\.(time|time_ns|monotonic|perf_counter|localtime|gmtime|strftime|ctime)|datetime|\.now\(|\.today\(",
+    ),
+    ("host", r"gethostname|getfqdn|platform\.node|\buname\b|getnode\b|\[HOSTNAME\]|SLURMD_NODENAME|SLURM_NODEID"),
+    ("user", r"getpass|getlogin|getuid|geteuid|\bpwd\.|\[USER\]|\[LOGNAME\]"),
+    (
+        "rank",
+        r"get_rank|\b(\w+_)?rank\b|process_index|is_(main|master|local_main)_process|\[(LOCAL_)?RANK\]|SLURM_PROCID",
+    ),
+    ("world", r"world_size|process_count|device_count|num_processes|\[WORLD_SIZE\]|SLURM_NTASKS"),
+    ("step", r"\b(global_|train_)?(step|steps|iteration|iter_num|epoch|batch_idx|n_iter)\b|counter\(\)"),
+    ("environment", r"os\.environ|getenv"),
+    (
+        "random",
+        r"\brandom\b|\b(rand|randn|randint|randperm|uniform|bernoulli|multinomial)\b|urandom|\bsecrets\.|uuid\.uuid"
+        r"|getrandbits",
+    ),
+    (
+        "file",
+        r"^open\(|\bopen$|\.read(_text|_bytes|lines)?\b|os\.(stat|listdir|path\.(exists|getmtime|getsize|isfile))"
+        r"|\.exists\b|(json|yaml|pickle|torch|numpy|joblib)\.(safe_)?load\b|st_mtime",
+    ),
+    ("network", r"\brequests\.|urllib|urlopen|\bhttpx\b|\bsocket\.(?!gethostname|getfqdn)|aiohttp|http\.client|boto3"),
+    ("config", r"\b(args|cfg|config|conf|hparams|flags|FLAGS|opts?|options|settings|\w+_args|\w+_config)\b"),
+)  # fmt: skip
+_SOURCES = tuple((source, re.compile(pattern)) for source, pattern in _WORDS)
+
+
+def sources(capture: Capture) -> frozenset[str]:
+    """Every source a captured value draws on; ``constant`` when it is made of literals only."""
+    if isinstance(capture, str):
+        return _of_name(capture)
+    nodes = (capture,) if isinstance(capture, Node) else capture
+    return frozenset().union(*(_of_node(node) for node in nodes)) if nodes else frozenset()
+
+
+def _of_name(name: str) -> frozenset[str]:
+    return frozenset(source for source, pattern in _SOURCES if pattern.search(name)) if name else frozenset()
+
+
+def _of_node(node: Node) -> frozenset[str]:
+    names: set[str] = set()
+    variables: set[str] = set()
+    only_literals = True
+    seen: set[int] = set()
+    waiting = [(node, _DEPTH)]
+    root = _root(node)
+    while waiting and len(seen) < _MOST_NODES:
+        current, depth = waiting.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        if current.name:
+            names.add(current.name)
+        if current.kind == "name":
+            values = list(_bindings(root, normal(current.value), current)) if depth else []
+            waiting.extend((value, depth - 1) for value in values)
+            only_literals = only_literals and bool(values)
+            variables.add(normal(current.value))
+        elif current.kind in ("attribute", "call", "subscript"):
+            only_literals = False
+        waiting.extend((child, depth) for child in current.children)
+    found = frozenset().union(*map(_of_name, names)) if names else frozenset()
+    if only_literals:
+        return found | {"constant"}
+    return found | {"parameter"} if variables & _parameters(root) else found
+
+
+def _root(node: Node) -> Node:
+    for above in node.ancestors():
+        node = above
+    return node
+
+
+def _parameters(root: Node) -> set[str]:
+    params = root.child("params")
+    return {normal(param.value) for param in params.children} if params is not None else set()
+
+
+def _bindings(root: Node, name: str, use: Node) -> Iterator[Node]:
+    """The values assigned to a variable in its function, other than where it is used."""
+    for node in root.walk():
+        if node.kind in ("assign", "annassign", "augassign", "namedexpr") and len(node.children) > 1:
+            value = node.children[-1]
+            for target in node.children[:-1]:
+                yield from _value_for(target, value, name)
+        elif node.kind in ("for", "comp_for") and _binds(node.children[0], name):
+            yield node.children[1]
+        elif node.kind == "withitem" and len(node.children) == 2 and _binds(node.children[1], name):
+            yield node.children[0]
+
+
+def _value_for(target: Node, value: Node, name: str) -> Iterator[Node]:
+    if target.kind == "name" and normal(target.value) == name:
+        yield value
+    elif target.kind in ("tuple", "list"):
+        paired = value.kind in ("tuple", "list") and len(value.children) == len(target.children)
+        for place, inner in enumerate(target.children):
+            yield from _value_for(inner, value.children[place] if paired else value, name)
+
+
+def _binds(target: Node, name: str) -> bool:
+    return any(inner.kind == "name" and normal(inner.value) == name for inner in target.walk())
