@@ -1,7 +1,7 @@
 """Authentication and transport: app id and key in, one authorised ``Api`` for each installation out.
 
-PyGithub does the HTTP. Its own retries stay off, because it would repeat a POST after a 502 and sleep for up to an
-hour in a worker thread; every failure is instead turned into one of four errors, and the job is queued again.
+PyGithub does the HTTP. Its own retries stay off, because it would repeat a POST after a 502 and sleep for up
+to an hour in a worker thread; every failure is turned into one of a few errors, and the job is queued again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 import jwt
 import requests
-from github import Auth, Github, GithubException
 
+from github import Auth, Github, GithubException
 from trainwarden.github.settings import Secret, Settings
 from trainwarden.model import TrainwardenError
 
@@ -113,7 +113,7 @@ def translated() -> Iterator[None]:
 
 
 def classify(status: int, headers: Mapping[str, str], message: str) -> GitHubError:
-    """The error for one HTTP answer. Pauses follow ``Retry-After``, then the reset time on GitHub's own clock."""
+    """The error for one HTTP answer. Pauses follow ``Retry-After``, then the reset time by GitHub's clock."""
     lowered = {key.lower(): value for key, value in headers.items()}
     limited = status == 429 or (status == 403 and _limited(lowered, message))
     if limited:
@@ -169,6 +169,7 @@ class App:
         self._lock = threading.Lock()
         self._tokens: dict[int, _Token] = {}
         self._skew = 0.0
+        self._slug = ""
 
     def api(self) -> Api:
         """A client that speaks as the App (installations, deliveries of its webhook)."""
@@ -185,6 +186,12 @@ class App:
             if kept is None or kept.expires < time.time() + _TOKEN_MARGIN:
                 kept = self._tokens[installation] = self._mint(installation)
             return kept.secret
+
+    def slug(self) -> str:
+        """The App's name in addresses; its account is ``<slug>[bot]``. Raises a ``GitHubError``."""
+        if not self._slug:
+            self._slug = str(self.api().call("GET", "/app")["slug"])
+        return self._slug
 
     def forget(self, installation: int) -> None:
         """Drop a token that GitHub no longer takes."""
@@ -203,7 +210,7 @@ class App:
         return _Token(Secret(answer["token"]), time.time() + 3_600.0)
 
     def _notice_skew(self, error: Revoked) -> bool:
-        """A 401 to our own signature may only mean that the clocks differ; whether another try is worth it."""
+        """A 401 to our own signature may mean that the clocks differ: whether another try is worth it."""
         cause = error.__cause__
         headers = cause.headers if isinstance(cause, GithubException) and cause.headers else {}
         found = skew({key.lower(): value for key, value in headers.items()})

@@ -59,6 +59,9 @@ class JobQueue(Protocol):
     def put(self, job: Job, key: str, delay: float = 0.0) -> str:
         """Queue a job once for each (subject, key); its id."""
 
+    def known(self, job: Job, key: str) -> bool:
+        """Whether this very job was put before, whatever became of it."""
+
     def active(self, subject: str) -> list[Active]:
         """The unfinished jobs of a subject, or of every subject that starts with it."""
 
@@ -154,7 +157,7 @@ class DbosQueue:
 
     def put(self, job: Job, key: str, delay: float = 0.0) -> str:
         """See ``JobQueue.put``."""
-        job_id = f"{job.subject}/{key}"[:250]
+        job_id = _id(job, key)
         options: Any = {
             "workflow_name": WORKFLOW,
             "queue_name": _QUEUES.get(job.kind, "reviews"),
@@ -166,6 +169,11 @@ class DbosQueue:
             options["delay_seconds"] = delay
         self.client.enqueue(options, job.to_dict())
         return job_id
+
+    def known(self, job: Job, key: str) -> bool:
+        """See ``JobQueue.known``."""
+        ids = [_id(job, key)]
+        return bool(self.client.list_workflows(workflow_ids=ids, load_input=False, load_output=False))
 
     def active(self, subject: str) -> list[Active]:
         """See ``JobQueue.active``."""
@@ -205,6 +213,10 @@ class DbosQueue:
         if old:
             self.client.delete_workflows([w.workflow_id for w in old])
         return len(old)
+
+
+def _id(job: Job, key: str) -> str:
+    return f"{job.subject}/{key}"[:250]
 
 
 def _next_key(job_id: str) -> str:

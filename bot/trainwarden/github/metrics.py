@@ -6,7 +6,10 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -48,6 +51,15 @@ class Metrics:
             counts = family.buckets.setdefault(key, [0] * (len(BUCKETS) + 1))
             counts[bisect_left(BUCKETS, seconds)] += 1
             family.values[key] = family.values.get(key, 0.0) + seconds
+
+    @contextmanager
+    def timed(self, name: str, words: str) -> Iterator[None]:
+        """Record how long a block took."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.observe(name, words, time.monotonic() - started)
 
     def value(self, name: str, **labels: str) -> float:
         """The current value of a counter or gauge; 0 when it was never touched."""

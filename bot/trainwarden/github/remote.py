@@ -5,7 +5,7 @@ What a webhook payload says is only a hint; everything a review or an approval d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -67,6 +67,11 @@ def _pull(value: Any) -> Pull:
         merged=bool(value.get("merged_at")),
         merged_by=(value.get("merged_by") or {}).get("login", ""),
     )
+
+
+def views(pulls: Iterable[Pull]) -> str:
+    """From where one head is looked at, as a short text: a change of it asks for another conclusion."""
+    return ",".join(f"{p.number}:{p.base_ref}" for p in sorted(pulls, key=lambda p: p.number))
 
 
 class Remote:

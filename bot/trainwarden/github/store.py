@@ -173,6 +173,20 @@ class Store:
         with self.engine.begin() as c:
             c.execute(sa.delete(LEASES).where(LEASES.c.name == name, LEASES.c.holder == holder))
 
+    def renew(self, executor: str, seconds: float) -> None:
+        """Renew every lease of an executor and of its jobs (``executor#job``)."""
+        with self.engine.begin() as c:
+            mine = LEASES.c.holder.startswith(f"{executor}#", autoescape=True)
+            own = sa.or_(LEASES.c.holder == executor, mine)
+            c.execute(sa.update(LEASES).where(own).values(until=self.now(c) + seconds))
+
+    def inherit(self, executor: str, holder: str) -> None:
+        """Drop what an earlier process of this executor (``executor#...``) held: it is gone, we are it."""
+        with self.engine.begin() as c:
+            ours = LEASES.c.holder.startswith(holder, autoescape=True)
+            theirs = LEASES.c.holder.startswith(f"{executor}#", autoescape=True)
+            c.execute(sa.delete(LEASES).where(theirs, sa.not_(ours)))
+
     def holds(self, name: str, holder: str) -> bool:
         """Whether a lease is still ours: asked before anything is said to the world."""
         with self.engine.connect() as c:
