@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from trainwarden.model import Finding, Place
+from trainwarden.rules.captures import text_of
 from trainwarden.rules.fingerprint import fingerprint
 from trainwarden.rules.hits import Hit, Site
-from trainwarden.rules.patterns import text_of
 from trainwarden.rules.schema import Rule
 from trainwarden.rules.spelling import clean, spell
 

@@ -12,7 +12,7 @@ from trainwarden.model import Fact
 from trainwarden.parse.names import normal
 from trainwarden.parse.nodes import Node
 from trainwarden.rules.index import EditIndex
-from trainwarden.rules.patterns import own_nodes
+from trainwarden.rules.shapes import own_nodes
 
 
 def fingerprint(rule: str, path: str, code: str) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trainwarden.model import Fact, Lines, Side
+from trainwarden.rules.captures import Captures
 from trainwarden.rules.index import ChangeIndex, EditIndex, FileIndex
-from trainwarden.rules.patterns import Captures
 
 MOST_HITS = 200
 """Hits followed up within one rule and file; more of them say nothing new."""

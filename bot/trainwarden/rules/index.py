@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from trainwarden.model import Fact
 from trainwarden.parse.names import normal
 from trainwarden.parse.nodes import Node
-from trainwarden.rules.patterns import Pattern, own_nodes
+from trainwarden.rules.patterns import Pattern
+from trainwarden.rules.shapes import own_nodes
 from trainwarden.view import ChangeView, Context, Edit, FileView, Guard
 
 _WORDED = frozenset(

@@ -11,12 +11,13 @@ from typing import Any
 
 from trainwarden.model import Lines, Side
 from trainwarden.parse.nodes import Node
+from trainwarden.rules.captures import Captures
 from trainwarden.rules.combine import guard_evidence, guard_site
 from trainwarden.rules.fingerprint import code_key
 from trainwarden.rules.hits import Ask, Condition, Hit, Site
 from trainwarden.rules.index import EditIndex, FileIndex, SideIndex, lost_guards, new_guards
 from trainwarden.rules.numbers import number_of, value_test
-from trainwarden.rules.patterns import Captures, Pattern, pattern
+from trainwarden.rules.patterns import Pattern, pattern
 from trainwarden.rules.spelling import spell
 from trainwarden.rules.values import comparison, globs, member_globs, ratio_either_way
 from trainwarden.view import Delta, Edit, Guard

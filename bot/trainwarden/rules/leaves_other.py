@@ -11,10 +11,10 @@ from typing import Any
 
 from trainwarden.model import Lines
 from trainwarden.parse.nodes import Node
+from trainwarden.rules.captures import Capture, text_of
 from trainwarden.rules.hits import Ask, Condition, Hit, Site
 from trainwarden.rules.index import FileIndex
 from trainwarden.rules.numbers import capture_test
-from trainwarden.rules.patterns import Capture, text_of
 from trainwarden.rules.provenance import sources
 from trainwarden.rules.values import globs
 from trainwarden.view import FileView

@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Iterable
 
 from trainwarden.parse.nodes import Node
-from trainwarden.rules.patterns import Capture, Captures, pattern, text_of
+from trainwarden.rules.captures import Capture, Captures, text_of
+from trainwarden.rules.patterns import pattern
 from trainwarden.rules.spelling import spell
 from trainwarden.rules.values import LONGEST, Scalar, number, wanted
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from trainwarden.parse.names import normal
 from trainwarden.parse.nodes import Node
-from trainwarden.rules.patterns import Capture
+from trainwarden.rules.captures import Capture
 
 _DEPTH = 4
 _MOST_NODES = 2000

@@ -18,7 +18,6 @@ from typing import Any, Literal, cast
 
 from trainwarden.config import Config
 from trainwarden.model import Level, Misuse, Role, Stage
-from trainwarden.resources import rules_dir
 from trainwarden.rules import grammar
 from trainwarden.rules.conditions import SNIPPET_KEYS, kind_of
 from trainwarden.rules.grammar import Field, did_you_mean
@@ -385,13 +384,13 @@ def conditions(rule: Rule) -> Iterable[Mapping[str, Any]]:
     while waiting:
         spec = waiting.pop()
         yield spec
-        kind = kind_of(spec)
-        body = spec[kind]
-        inner = {"not": lambda: body, "count": lambda: body["of"], "guard": lambda: body["over"]}
-        below = body if kind in ("all", "any") else inner[kind]() if kind in inner else []
-        waiting.extend(below if isinstance(below, list) else [below])
+        waiting.extend(_inside(spec))
 
 
-def bundled_directory() -> Path:
-    """Where the bundled rules lie."""
-    return rules_dir()
+def _inside(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    kind = kind_of(spec)
+    body = spec[kind]
+    below = {"all": body, "any": body, "not": [body]}.get(kind)
+    if kind in ("count", "guard"):
+        below = body["of" if kind == "count" else "over"]
+    return below if isinstance(below, list) else [below] if below is not None else []
