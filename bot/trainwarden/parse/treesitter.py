@@ -311,6 +311,9 @@ class _Lowering:
         bases = self.make(supers, "bases", "", self.nodes(supers)) if supers else self.make(syntax, "bases")
         return self.make(syntax, "class", self._name(syntax), (bases, self.field(syntax, "body")))
 
+    def bases(self, syntax: Syntax) -> Node:
+        return self.make(syntax, "bases", "", self.nodes(syntax))
+
     def function_definition(self, syntax: Syntax) -> Node:
         kind = syntax.child_by_field_name("return_type")
         returns = (self.make(kind, "returns", "", (self.node(kind),)),) if kind is not None else ()
@@ -583,6 +586,7 @@ _HANDLERS: dict[str, Callable[[_Lowering, Syntax], Node]] = {
     "parenthesized_list_splat": _Lowering.unwrap,
     "subscript": _Lowering.subscript,
     "slice": _Lowering.slice,
+    "argument_list": _Lowering.bases,  # alone: the bases of a class; a call reads its own
     "generic_type": _Lowering.generic_type,
     "union_type": _Lowering.union_type,
     "chevron": _Lowering.chevron,

@@ -285,12 +285,15 @@ class Builder:
         """A compound statement: its header, and those of its blocks that the pattern spells out."""
         kind, word = node.kind, self._word(node.value) if node.value else None
         parts = [self._part(name, nodes) for name, nodes in groups(node).items()]
+        anonymous = metavariable(node.value) is not None
 
         def match(found: Node, captures: Captures) -> Iterator[Captures]:
             if found.kind == kind:
                 theirs = groups(found)
                 for bound in word(found.value, captures) if word is not None else (captures,):
                     yield from match_parts(parts, theirs, bound)
+            elif kind == "class" and found.kind == "bases" and anonymous:
+                yield from match_parts(parts, {"header": [found]}, captures)  # a class of the module itself
 
         return match
 

@@ -77,6 +77,8 @@ def _root_kinds(root: Node) -> frozenset[str] | None:
         return frozenset({"name", "attribute", "call"})
     if root.kind in ("assign", "augassign"):
         return frozenset({"assign", "annassign", "augassign"})
+    if root.kind == "class":
+        return frozenset({"class", "bases"})
     if root.kind == "string":
         return frozenset({"string", "binary", "fstring", "call", "docstring"})
     return frozenset({root.kind})
