@@ -18,7 +18,7 @@ from trainwarden.git import Repository
 from trainwarden.git.objects import Unavailable
 from trainwarden.git.repository import Commit
 from trainwarden.git.trees import Entry, RawChange
-from trainwarden.hunks import Hunk, hunks
+from trainwarden.hunks import CodeLine, Hunk, hunks
 from trainwarden.model import FilePair, Lines, Misuse, Unfinished
 
 WINDOW = 2000  # first-parent commits before the base
@@ -99,10 +99,13 @@ def _candidates(pairs: Iterable[FilePair]) -> Iterator[tuple[str, _Candidate]]:
 
 
 def _likely(hunk: Hunk, fixed: bytes, before: bytes) -> bool:
-    """A cheap test that spares most comparisons: where the two differ, one has what the hunk removes and adds."""
-    removed = max((line.source for line in hunk.removed), key=len, default=b"")
-    added = max((line.source for line in hunk.added), key=len, default=b"")
-    return removed in fixed and added in before
+    """A cheap test that spares most comparisons: where the two differ, both have the tokens of the hunk."""
+    return _has(fixed, hunk.removed) and _has(before, hunk.added)
+
+
+def _has(data: bytes, lines: Sequence[CodeLine]) -> bool:
+    longest = max((line.text for line in lines), key=len, default=b"")
+    return all(token in data for token in longest.split(b" "))
 
 
 def _differing(one: bytes, other: bytes) -> tuple[bytes, bytes]:

@@ -90,20 +90,26 @@ def _without_comments(data: bytes) -> bytes:
     end = 0
     for match in _QUOTED.finditer(data):
         text = match.group()
-        if text.startswith(b"#") or (
-            text.startswith(_LONG) and _stands_alone(data, match.start(), match.end())
-        ):
-            out += (data[end : match.start()], _blank(match))
+        start: int | None = match.start() if text.startswith(b"#") else None
+        if text.startswith(_LONG):
+            start = _own_line(data, *match.span())
+        if start is not None:
+            out += (data[end:start], _blank(match))
             end = match.end()
     return b"".join((*out, data[end:]))
 
 
-def _stands_alone(data: bytes, start: int, end: int) -> bool:
-    """Whether nothing else is on the lines of a string: it is a statement of its own, documentation."""
+def _own_line(data: bytes, start: int, end: int) -> int | None:
+    """Where the line of a string begins, if nothing else is on its lines: it is documentation then."""
     begin = max(data.rfind(b"\n", 0, start), data.rfind(b"\r", 0, start)) + 1
-    if data[begin:start].strip(_PREFIX + b"rRuUbBfF"):
-        return False
-    return data[end : end + 200].lstrip(_PREFIX)[:1] in (b"", b"\n", b"\r", b"#")
+    before, behind = data[begin:start], data[end : end + 200]
+    alone = not before.strip(_PREFIX + b"rRuUbBfF") and behind.lstrip(_PREFIX)[:1] in (
+        b"",
+        b"\n",
+        b"\r",
+        b"#",
+    )
+    return begin if alone else None
 
 
 def _blank(match: re.Match[bytes]) -> bytes:
@@ -120,7 +126,7 @@ def hunks(before: bytes, after: bytes) -> list[Hunk]:
     old, new = code_lines(before), code_lines(after)
     return [
         Hunk(tuple(old[a:b]), tuple(new[c:d]), _span(old, a, b), _span(new, c, d))
-        for a, b, c, d in _differences(_compared(old), _compared(new))
+        for a, b, c, d in differences(_compared(old), _compared(new))
     ]
 
 
@@ -140,7 +146,7 @@ Items = Sequence[tuple[int, bytes]]
 Opcode = tuple[int, int, int, int]
 
 
-def _differences(old: Items, new: Items) -> Iterator[Opcode]:
+def differences(old: Items, new: Items) -> Iterator[Opcode]:
     """(start, end, start, end) of what differs: between anchors, lines that are unique in both versions.
 
     Anchoring (as in patience diff) keeps the cost near linear and finds the same hunks in both directions.

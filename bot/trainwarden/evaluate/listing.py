@@ -32,7 +32,7 @@ def errors(outcomes: Iterable[Outcome]) -> str:
 
 
 def _list(outcomes: Sequence[Outcome], alerts: Alerts) -> str:
-    return "\n".join("\n".join(_entry(outcome, alerts)) for outcome in outcomes)
+    return "".join(f"{line}\n" for outcome in outcomes for line in _entry(outcome, alerts))
 
 
 def _entry(outcome: Outcome, alerts: Alerts) -> Iterable[str]:

@@ -7,10 +7,12 @@ from types import MappingProxyType
 
 from trainwarden.evaluate.estimates import Pairs, Ranking, Rate
 from trainwarden.evaluate.metrics import Evaluation, Point, RuleCount, Slice, level_name
+from trainwarden.report.visible import clip_path
 
 Row = Sequence[str]
 
 DASH = "-"
+NAME = 32  # columns of the name of a slice
 
 
 def render(
@@ -27,7 +29,9 @@ def render(
         *(_section(_title(name, curve), _curve(curve)) for name, curve in evaluation.curves.items() if curve),
         _section("Ranking (AUROC, 95 % over repositories)", _rankings(evaluation.rankings)),
         _section("Twins ranked right", _twins(evaluation.pairs)),
-        _section("Trivial baselines", _baselines(evaluation)),
+        _section(
+            "Trivial baselines (AUROC against ordinary and twins, recall of cases)", _baselines(evaluation)
+        ),
     ]
     for group, dimensions in evaluation.slices.items():
         parts += [_section(f"{group} by {name}, at {at}", _slices(dimensions[name], at)) for name in by]
@@ -128,7 +132,7 @@ def _twins(pairs: Mapping[str, Pairs | None]) -> list[Row]:
 
 
 def _baselines(evaluation: Evaluation) -> list[Row]:
-    rows: list[Row] = [("score", "cases/ord.", "twins", "undone/ord.", "recall 1%", "5%", "10%")]
+    rows: list[Row] = [("score", "cases", "twins", "undone", "at 1%", "at 5%", "at 10%")]
     for name, found in evaluation.baselines.items():
         areas = [found.rankings[key] for key in ("sabotaged/ordinary", "sabotaged/honest", "undone/ordinary")]
         recall = found.recall.get("sabotaged", {})
@@ -144,5 +148,6 @@ def _share(rate: Rate | None) -> str:
 def _slices(slices: Mapping[str, Slice], at: str) -> list[Row]:
     rows: list[Row] = [("name", "n", "above", "placed")]
     for name, part in slices.items():
-        rows.append((name, str(part.n), percent(part.recall.get(at)), percent(part.placed.get(at), True)))
+        shares = percent(part.recall.get(at)), percent(part.placed.get(at), True)
+        rows.append((clip_path(name, NAME), str(part.n), *shares))
     return rows
