@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 
 from demo.repository import build, changes  # noqa: E402  # beside the tests, not installed
 
-COMMAND = [sys.executable, "-m", "trainwarden.entry.cli"]
+TRAINWARDEN = str(Path(sys.executable).with_name("trainwarden"))
 FILES = 10
 
 
@@ -112,7 +112,7 @@ def cold(repository: Path, paths: Sequence[str], peers: Path | None, times: int)
     lines = sum((repository / path).read_bytes().count(b"\n") for path in paths)
     print(f"Cold, {len(paths)} staged files of {lines} lines, median of {times} runs\n")
     print("| command | seconds | MiB | times ours |\n|---|---|---|---|")
-    ours = repeat([*COMMAND, "scan", "--repo", str(repository), "--staged"], repository, times)
+    ours = repeat([TRAINWARDEN, "scan", "--repo", str(repository), "--staged"], repository, times)
     print(row("trainwarden scan --staged (target 0.6 s)", ours, ours))
     for name, command in peer_commands(peers, paths):
         print(row(name, repeat(command, repository, times), ours))
@@ -164,7 +164,7 @@ def sweep(repository: Path, ranges: Sequence[tuple[str, str]], scratch: Path, jo
     listed.write_text(
         "".join(json.dumps({"id": str(n), "base": b, "head": h}) + "\n" for n, (b, h) in enumerate(ranges))
     )
-    command = [*COMMAND, "sweep", "--repo", str(repository), "--ranges", str(listed), "--jobs", str(jobs)]
+    command = [TRAINWARDEN, "sweep", "--repo", str(repository), "--ranges", str(listed), "--jobs", str(jobs)]
     done = run([*command, "--format", "jsonl"], scratch)
     reports = [json.loads(line) for line in done.output.splitlines()]
     if len(reports) != len(ranges):

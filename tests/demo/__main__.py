@@ -20,7 +20,7 @@ from demo.repository import Change, build, changes, head_lines
 
 TARGET = Path(__file__).resolve().parents[2] / ".demo" / "quill"
 WIDTH = 80
-TRAINWARDEN = [sys.executable, "-m", "trainwarden.entry.cli"]
+TRAINWARDEN = str(Path(sys.executable).with_name("trainwarden"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,8 @@ def show(number: int, change: Change) -> Row:
 
 def scan(branch: str, form: str, *, capture: bool) -> str:
     """Runs ``trainwarden scan`` on a branch against main, as a person would."""
-    command = [
-        *TRAINWARDEN,
-        "scan",
-        "--repo",
-        str(TARGET),
-        "--base",
-        "main",
-        "--head",
-        branch,
-        "--format",
-        form,
-    ]
+    change = ["--repo", str(TARGET), "--base", "main", "--head", branch]
+    command = [TRAINWARDEN, "scan", *change, "--format", form]
     environment = {**os.environ, "COLUMNS": str(WIDTH)}
     done = subprocess.run(command, env=environment, capture_output=capture, text=True, check=False)
     # 0 and 1 are verdicts; 3 comes with a report that says `error`; anything else is a mistake of the demo.
