@@ -157,9 +157,9 @@ def _keyword(reading: Reading, node: Node) -> None:
 
 
 HYPER_PARAMETERS = words(
-    "lr learning_rate batch_size weight_decay momentum epochs num_epochs max_steps warmup_steps dropout"
+    "lr learning_rate weight_decay momentum epochs num_epochs max_steps warmup_steps dropout"
     " hidden_size num_layers num_heads vocab_size gradient_accumulation_steps per_device_train_batch_size"
-    " max_grad_norm seed"
+    ""
 )
 _LIMITS = words(
     "max_steps max_epochs num_train_epochs epochs max_iters total_steps gradient_accumulation_steps"

@@ -1,6 +1,4 @@
-"""The data pipeline: sources, splits, order, sampling, limits, transforms, normalisation, labels,
-tokenisation.
-"""
+"""The data pipeline: sources, splits, order, sampling, limits, transforms, normalisation."""
 
 from __future__ import annotations
 
@@ -96,7 +94,7 @@ def _on_data(name: str, always: bool = False) -> CallHandler:
 
 _SHUFFLE, _SUBSET, _BATCH = _on_data("data.shuffle"), _on_data("data.subset"), _on_data("data.batch_size")
 _FILTER, _MAP, _REPEAT = _on_data("data.filter"), _on_data("data.map"), _on_data("data.repeat")
-_SHARD, _MASK = _on_data("data.shard"), re.compile(r"label|target|\blm_|masked")
+_SHARD = _on_data("data.shard")
 
 
 def _shuffle(reading: Reading, call: Call) -> None:
@@ -145,10 +143,6 @@ def _bounds(index: Node) -> bool:
 
 # -- sources
 
-_LOADED = re.compile(
-    r"(^|\.)(data|dataset|datasets|tfds|webdataset|wds|torchvision|streaming)\b|pandas|read_|load"
-)
-
 
 def _load_dataset(reading: Reading, call: Call) -> None:
     subject = reading.target(call.node)
@@ -189,20 +183,6 @@ _KEYWORDS = {
     "overfit_batches": "data.subset",
     "test_size": "data.split",
     "train_size": "data.split",
-    "truncation": "tokenizer.truncation",
-    "padding": "tokenizer.padding",
-    "padding_side": "tokenizer.padding_side",
-    "truncation_side": "tokenizer.truncation_side",
-    "add_special_tokens": "tokenizer.add_special_tokens",
-    "add_generation_prompt": "tokenizer.add_generation_prompt",
-    "chat_template": "tokenizer.chat_template",
-    "max_length": "tokenizer.max_length",
-    "max_seq_length": "tokenizer.max_length",
-    "model_max_length": "tokenizer.max_length",
-    "skip_special_tokens": "tokenizer.skip_special_tokens",
-    "pad_token_id": "tokenizer.pad_token_id",
-    "eos_token_id": "tokenizer.eos_token_id",
-    "bos_token_id": "tokenizer.bos_token_id",
     "attention_mask": "data.attention_mask",
     "position_ids": "data.position_ids",
 }
@@ -214,12 +194,8 @@ def _keyword(reading: Reading, node: Node) -> None:
     if name is None or call is None or call.kind != "call":
         return
     last = call.function.name.rpartition(".")[2]
-    if last in _OWN or (
-        name == "tokenizer.padding"
-        and last.startswith(("Conv", "MaxPool", "AvgPool", "Unfold", "pad", "conv"))
-    ):
-        return
-    reading.say(name, node, node.children[0], bare(last))
+    if last not in _OWN:
+        reading.say(name, node, node.children[0], bare(last))
 
 
 _OWN = frozenset(
@@ -250,67 +226,6 @@ def _normalise(reading: Reading, call: Call) -> None:
     for word, value in call.named(_NORMALISE[call.last]):
         if word in ("mean", "std"):
             reading.say(f"normalise.{word}", value, value, reading.target(call.node))
-
-
-# -- writes to labels, batches, tokenizers
-
-_LABEL = re.compile(
-    r"(^|[\s_.])(labels?|targets?|gts?|ground_truth|label_ids|classes|one_?hot|\[labels?\])([\s_]|$)|\[(labels?|targets?|y)\]$"
-)
-_BATCH_NAME = re.compile(
-    r"(^|[\s_])(batch|inputs?|input_ids|images?|pixel_values|samples?|features|attention_mask|x)(\[|\s|$)"
-)
-_TOKENIZER = words(
-    "padding_side truncation_side pad_token pad_token_id eos_token eos_token_id bos_token bos_token_id"
-    " unk_token unk_token_id mask_token mask_token_id sep_token cls_token model_max_length chat_template"
-    " add_eos_token add_bos_token"
-)
-
-
-def _assigned(reading: Reading, node: Node) -> None:
-    operator = f"{node.value}= " if node.kind == "augassign" else ""
-    for target in node.children[:-1]:
-        if target.kind == "attribute" and target.value in _TOKENIZER:
-            reading.say(
-                f"tokenizer.{target.value}", node, node.children[-1], reading.text(target.children[0])
-            )
-        elif target.kind == "subscript" or (target.kind == "name" and operator):
-            _written(reading, node, target, operator)
-
-
-def _written(reading: Reading, node: Node, target: Node, operator: str) -> None:
-    whole = target.children[0] if target.kind == "subscript" else target
-    words = f"{reading.role(whole)} {target.name.lower()}"
-    if _LABEL.search(words):
-        value = node.children[-1]
-        name = "label.mask" if reading.text(value) == "-100" else "label.write"
-        reading.add(name, node, f"{operator}{reading.text(value)}", reading.text(target))
-    elif target.kind == "subscript" and _BATCH_NAME.search(words):
-        reading.add("batch.write", node, f"{operator}{reading.text(node.children[-1])}", reading.text(target))
-
-
-def _masked_fill(reading: Reading, call: Call) -> None:
-    value = call.positional[-1] if call.positional else None
-    if value is not None and reading.text(value) == "-100":
-        subject = reading.text(call.owner) if call.owner is not None else ""
-        reading.add("label.mask", call.node, reading.arguments(call), subject)
-
-
-def _label_method(reading: Reading, call: Call) -> None:
-    """In-place methods on labels or batches: ``labels.fill_(0)``, ``y.random_(0, 10)``,
-    ``labels.scatter_``.
-    """
-    if call.owner is None:
-        return
-    words = reading.role(call.owner)
-    if _LABEL.search(words):
-        reading.add(
-            "label.write", call.node, f"{call.last}({reading.arguments(call)})", reading.text(call.owner)
-        )
-    elif _BATCH_NAME.search(words):
-        reading.add(
-            "batch.write", call.node, f"{call.last}({reading.arguments(call)})", reading.text(call.owner)
-        )
 
 
 EXTRACTOR = Extractor(
@@ -344,12 +259,6 @@ EXTRACTOR = Extractor(
         FactKind("data.position_ids", "the positions given to a call; subject: the call"),
         FactKind("normalise.mean", "the mean inputs are normalised with"),
         FactKind("normalise.std", "the standard deviation inputs are normalised with"),
-        FactKind("label.write", "labels are written; subject: which"),
-        FactKind("label.mask", "labels are set to -100 so that they do not count; subject: which"),
-        FactKind("batch.write", "inputs of a batch are written; subject: which"),
-        FactKind(
-            "tokenizer.*", "an option of the tokenizer by its name (padding_side, truncation, eos_token ...)"
-        ),
     ),
     calls={
         **every("DataLoader StatefulDataLoader DataLoader2 MultiEpochsDataLoader FastDataLoader", _loader),
@@ -376,11 +285,6 @@ EXTRACTOR = Extractor(
         ),
         **every(_RANDOM, _transform),
         **dict.fromkeys(_NORMALISE, _normalise),
-        **every("masked_fill masked_fill_", _masked_fill),
-        **every(
-            "fill_ zero_ random_ scatter_ index_fill_ copy_ masked_scatter_ uniform_ normal_ bernoulli_",
-            _label_method,
-        ),
     },
-    kinds={"keyword": _keyword, "subscript": _subscript, "assign": _assigned, "augassign": _assigned},
+    kinds={"keyword": _keyword, "subscript": _subscript},
 )

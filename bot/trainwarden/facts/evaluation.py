@@ -113,7 +113,7 @@ _LOGGERS = (
     " update_progress log_stats log_loss log_stat track_metrics"
 )
 _LOGS = re.compile(
-    r"(^|[\s_.])(wandb|mlflow|logger|logging|self|writer|tracker|swanlab|neptune|comet|tb|fabric|accelerator|run|log|trainer|logs)$"
+    r"(^|[\s_.])(wandb|mlflow|logger|logging|self|writer|tracker|swanlab|neptune|comet|tb|fabric|accelerator|run|log|trainer|logs)($|\s)"
 )
 
 

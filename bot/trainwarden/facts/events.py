@@ -30,7 +30,9 @@ _OPTIMIZER = re.compile(
     r"opti|adam|sgd|adagrad|rmsprop|lamb|lion|lars|adafactor|muon|\.zero_grad\(\)|\bopts?\b|opt_|_opt\b"
 )
 _SCALER = re.compile(r"scaler|\.unscale_\(\)")
-_EMA = re.compile(r"ema|averag|polyak|swa")
+_EMA = re.compile(
+    r"(^|[\s_])(ema|swa|averager|polyak)($|[\s_\d])|modelema|emamodel|averagedmodel|movingaverage"
+)
 _OTHER_STEPS = re.compile(
     r"\benvs?\b|_envs?\b|env_|profil|\bprof\b|simulat|game|vec_?env|tqdm|\bbar\b|pipeline|sampler|diffus|noise|world|timer"
 )
@@ -39,7 +41,7 @@ _ENGINE = re.compile(r"engine|accelerator|fabric|deepspeed|booster|\.backward\(\
 MODEL_WORDS = words(
     "model models net network module policy actor critic generator discriminator encoder decoder student"
     " teacher unet vae transformer backbone engine learner agent classifier predictor denoiser lm gpt bert"
-    " llama dit autoencoder ddp netg netd qnet reward_model ref_model"
+    " llama dit autoencoder ddp task netg netd qnet reward_model ref_model"
 )
 _VERBS = words(
     "build create get load make init initialize setup save prepare wrap new find register from to convert"
@@ -48,18 +50,19 @@ _VERBS = words(
 )
 
 
-def _event(what: str) -> CallHandler:
+def _event(what: str, told: bool = True) -> CallHandler:
+    """A handler that records the event; ``told``: with the arguments, where no other fact tells them."""
     name = f"event.{what}"
 
     def handle(reading: Reading, call: Call) -> None:
         subject = reading.text(call.owner) if call.owner is not None else ""
-        reading.add(name, call.node, reading.arguments(call), subject)
+        reading.add(name, call.node, reading.arguments(call) if told else "", subject)
 
     return handle
 
 
-_ZERO, _BACKWARD, _UNSCALE = _event("zero_grad"), _event("backward"), _event("unscale")
-_CLIP, _STEP, _SCHEDULE = _event("clip"), _event("step"), _event("scheduler_step")
+_ZERO, _BACKWARD, _UNSCALE = _event("zero_grad", told=False), _event("backward"), _event("unscale")
+_CLIP, _STEP, _SCHEDULE = _event("clip", told=False), _event("step"), _event("scheduler_step")
 _EMA_STEP, _SCALER_UPDATE, _REDUCE = _event("ema_step"), _event("scaler_update"), _event("all_reduce")
 _SET_EPOCH, _FORWARD = _event("set_epoch"), _event("forward")
 

@@ -18,6 +18,7 @@ from trainwarden.facts import (
     evaluation,
     events,
     gradients,
+    labels,
     losses,
     numerics,
     optimization,
@@ -46,6 +47,7 @@ EXTRACTORS: tuple[Extractor, ...] = (
     losses.EXTRACTOR,
     gradients.EXTRACTOR,
     data.EXTRACTOR,
+    labels.EXTRACTOR,
     randomness.EXTRACTOR,
     state.EXTRACTOR,
     evaluation.EXTRACTOR,
@@ -143,7 +145,7 @@ _INTRODUCTION = """# Facts
 
 What Trainwarden says about training code, on either side of a change. A fact has a name, the member it stands
 in (scope), a subject, a value as text, a number where the value is one, its position among the facts of the
-member, its loop depth and the kinds of condition it runs under. A `*` stands for the name of an argument, flag
-or field. Locals are written as what they hold: their constant, else where they come from, else `_`.
+member, its loop depth and the kinds of condition it runs under. A `*` stands for the name of an argument,
+flag or field. Locals are written as what they hold: their constant, else where they come from, else `_`.
 
 This page is generated from the extractors (`trainwarden.facts.extract.catalogue_page`)."""

@@ -27,7 +27,7 @@ _ORIGINS = (
     (
         "rank",
         re.compile(
-            r"(^|[._])rank\b|get_rank|process_index|worker_id|local_rank|data_parallel_rank|\bworker_info"
+            r"(^|[\s._])rank\b|get_rank|process_index|worker_id|local_rank|data_parallel_rank|\bworker_info"
         ),
     ),
     ("step", re.compile(r"epoch|global_step|\bstep\b|iteration|counter\(\)")),

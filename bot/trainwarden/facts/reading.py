@@ -21,6 +21,7 @@ from trainwarden.view import Guard
 GuardsOf = Callable[[Node, Scope], tuple[Guard, ...]]
 LoopDepth = Callable[[Node], int]
 _CLIMB = frozenset({"await", "ternary", "boolop", "tuple", "list", "star", "binary", "subscript"})
+_MOST_WORDS = 24
 _SUFFIX = re.compile(r"(?:\(\)|\[\.\]|\[\*\])+$")
 
 
@@ -43,16 +44,18 @@ class Call:
     on.
     """
 
-    __slots__ = ("keywords", "last", "name", "node", "owner", "positional")
+    __slots__ = ("given", "keywords", "last", "name", "node", "owner", "positional")
 
     def __init__(self, node: Node, scope: Scope) -> None:
         self.node = node
         self.positional: list[Node] = []
         self.keywords: dict[str, Node] = {}
         self._take(node.children[1:], scope)
+        self.given = node.children[1:]
         function = node.function
-        if function.name.rpartition(".")[2] == "partial" and self.positional:
+        if last_part(function.name) == "partial" and self.positional:
             function = self.positional.pop(0)
+            self.given = self.given[1:]
         self.name = function.name
         self.last = last_part(function.name)
         self.owner = _owner(function)
@@ -132,6 +135,7 @@ class Reading:
         "_guards_of",
         "_loops",
         "_places",
+        "_roles",
         "facts",
         "member",
         "member_name",
@@ -152,6 +156,7 @@ class Reading:
         self._guards_of = guards_of
         self._loops = loops
         self._places: dict[int, tuple[int, tuple[str, ...]]] = {}
+        self._roles: dict[str, str] = {}
 
     def add(self, name: str, node: Node, value: str, subject: str = "", number: float | None = None) -> None:
         """Records a fact that stands at ``node``."""
@@ -182,7 +187,7 @@ class Reading:
 
     def arguments(self, call: Call) -> str:
         """All arguments of a call as short text."""
-        return show.cut(", ".join(self.text(argument) for argument in call.node.children[1:]))
+        return show.cut(", ".join(self.text(argument) for argument in call.given))
 
     def target(self, node: Node) -> str:
         """What an expression is bound to: attribute, subscript, keyword, key or global name; "" for a
@@ -216,11 +221,18 @@ class Reading:
             return ""
         if node.kind != "name":
             return tail(node.name)
-        words = []
-        for hint in self.scope.hints(normal(node.value)).split():
-            if not hint.endswith("(.)"):
-                words.append(hint.lower() if hint.startswith(".") else tail(hint))
-        return " ".join(words)
+        variable = normal(node.value)
+        if variable not in self._roles:
+            self._roles[variable] = self._role_of(variable)
+        return self._roles[variable]
+
+    def _role_of(self, variable: str) -> str:
+        words = dict.fromkeys(
+            hint.lower() if hint.startswith(".") else tail(hint)
+            for hint in self.scope.hints(variable).split()
+            if not hint.endswith("(.)")
+        )
+        return " ".join(list(words)[:_MOST_WORDS])
 
     def _place(self, node: Node) -> tuple[int, tuple[str, ...]]:
         statement = node.statement()

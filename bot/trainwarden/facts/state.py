@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from trainwarden.facts.reading import Call, Extractor, FactKind, Reading, every
+from trainwarden.facts.reading import Call, Extractor, FactKind, Reading, bare, every, tail
 from trainwarden.parse.names import normal
 from trainwarden.parse.nodes import Node
 
@@ -87,10 +87,10 @@ def _assigned(reading: Reading, node: Node) -> None:
     """``checkpoint["optimizer"] = optimizer.state_dict()``."""
     value = node.children[-1]
     for target in node.children[:-1]:
-        if target.kind == "subscript" and len(target.children) > 1 and target.children[1].kind == "string":
-            words = reading.role(target.children[0])
-            if _is_state(value) or _CHECKPOINT.search(words):
-                reading.say("checkpoint.key", node, value, target.children[1].value)
+        if target.kind != "subscript" or len(target.children) < 2 or target.children[1].kind != "string":
+            continue
+        if _is_state(value) or _is_checkpoint(reading, target.children[0]):
+            reading.say("checkpoint.key", node, value, target.children[1].value)
 
 
 # -- loading
@@ -161,6 +161,13 @@ _CHECKPOINT = re.compile(
 )
 
 
+_LOADED = re.compile(r"(^|\.)(torch\.load|load_file|load_checkpoint|restore\w*|load_state\w*)\(\)$")
+
+
+def _is_checkpoint(reading: Reading, node: Node) -> bool:
+    return bool(_LOADED.search(node.name) or _CHECKPOINT.search(reading.role(node)))
+
+
 def _subscript(reading: Reading, node: Node) -> None:
     """A key that is read from a checkpoint, with the arithmetic around it: ``checkpoint["epoch"] + 1``."""
     key = node.children[1] if len(node.children) > 1 else None
@@ -172,14 +179,14 @@ def _subscript(reading: Reading, node: Node) -> None:
         or (parent.kind == "assign" and node in parent.children[:-1])
     ):
         return
-    if _CHECKPOINT.search(reading.role(node.children[0])):
+    if _is_checkpoint(reading, node.children[0]):
         around = parent if parent.kind == "binary" else node
         reading.add("checkpoint.read", node, reading.text(around), key.value)
 
 
 def _filtered(reading: Reading, call: Call) -> None:
     """``state_dict.pop(key)``: something of the checkpoint is thrown away."""
-    if call.owner is not None and _CHECKPOINT.search(reading.role(call.owner)):
+    if call.owner is not None and _is_checkpoint(reading, call.owner):
         reading.add("checkpoint.drop", call.node, reading.arguments(call), reading.text(call.owner))
 
 
@@ -197,11 +204,14 @@ _BEST = re.compile(r"best|lowest|highest|min_(val|loss)|max_(acc|score)|top_?\d?
 def _compare(reading: Reading, node: Node) -> None:
     left, right = node.children[0], node.children[-1]
     operator = node.value.split(" ")[0]
-    for side, other, flip in ((right, left, False), (left, right, True)):
-        if _BEST.search(reading.role(side)) and operator in _FLIPPED:
-            shown = _FLIPPED[operator] if flip else operator
-            reading.add("checkpoint.select", node, f"{reading.text(other)} {shown} best", reading.text(side))
-            return
+    if operator not in _FLIPPED:
+        return
+    for words in (lambda side: tail(bare(side.name)), reading.role):
+        for side, other, shown in ((right, left, operator), (left, right, _FLIPPED[operator])):
+            if _BEST.search(words(side)):
+                compared = f"{reading.text(other)} {shown} best"
+                reading.add("checkpoint.select", node, compared, reading.text(side))
+                return
 
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
