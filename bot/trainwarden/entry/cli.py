@@ -49,7 +49,7 @@ class Command:
 COMMANDS = (
     Command("scan", "review one change", "trainwarden.entry.commands_scan"),
     Command("sweep", "review many changes, or a repository's history", "trainwarden.entry.commands_sweep"),
-    Command("evaluate", "measure what is caught and what is wrongly alerted", "trainwarden.evaluate.command"),
+    Command("evaluate", "measure what is caught and what is wrongly alerted", "trainwarden.entry.commands_evaluate"),
     Command(
         "docs",
         "write the reference pages, or check that they are up to date",
