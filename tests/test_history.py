@@ -238,6 +238,13 @@ def test_a_spent_budget_is_told(repository, monkeypatch):
     assert inverses(repository, pair(FIXED, UNDONE)) == ((), False)
 
 
+def test_more_files_than_are_looked_at_are_told(repository, monkeypatch):
+    pairs = [pair(FIXED, UNDONE, f"{name}.py") for name in "abc"]
+    assert inverses(repository, *pairs) == ((), True)
+    monkeypatch.setattr(history, "MOST_PATHS", 2)
+    assert inverses(repository, *pairs) == ((), False)
+
+
 def test_a_path_with_pattern_signs_is_taken_literally(tmp_path):
     made = GitRepository(tmp_path / "work", {"a[b]*.py": BUGGY, "ab.py": FIXED})
     commit(made, "Fix the loss", {"a[b]*.py": FIXED})
@@ -249,8 +256,7 @@ def test_a_shallow_clone_gives_fewer_inverses_and_no_failure(repository, tmp_pat
     repository.git("clone", "-q", "--depth", "1", f"file://{repository.path}", str(tmp_path / "shallow"))
     shallow = GitRepository.__new__(GitRepository)
     shallow.path = tmp_path / "shallow"
-    found, _ = inverses(shallow, pair(FIXED, UNDONE))
-    assert found == ()
+    assert inverses(shallow, pair(FIXED, UNDONE)) == ((), False)
 
 
 def test_a_clone_without_the_old_version_says_that_it_is_incomplete(repository):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from trainwarden.git import Repository
-from trainwarden.git.objects import Unavailable
+from trainwarden.git.objects import Found, Unavailable
 from trainwarden.git.repository import Commit
 from trainwarden.git.trees import Entry, RawChange
 from trainwarden.hunks import CodeLine, Hunk, hunks
@@ -25,7 +25,7 @@ WINDOW = 2000  # first-parent commits before the base
 TOKENS = 6  # less is found by chance
 LARGEST_FIX = 60  # code lines of one file; a larger commit is no fix, whatever it says
 MOST_PATHS = 50
-MOST_VERSIONS = 400  # file versions read for one change
+MOST_VERSIONS = 300  # file versions read for one change
 LARGEST_BLOB = 2 * 1024 * 1024  # bytes
 SUBJECT = 200  # characters
 SHORT_BODY = 5  # lines of a message below its subject
@@ -143,7 +143,10 @@ class History:
 
     def inverses(self, pairs: Iterable[FilePair]) -> tuple[Inverse, ...]:
         """The hunks of these files that take back a fix, each with the newest such fix, by path and line."""
-        wanted = dict(islice(_candidates(pairs), MOST_PATHS))
+        candidates = list(islice(_candidates(pairs), MOST_PATHS + 1))
+        wanted = dict(candidates[:MOST_PATHS])
+        if len(candidates) > MOST_PATHS:
+            self.complete = False
         if not wanted or self._tip == self._repository.empty_tree:
             return ()
         found: dict[tuple[str, Lines], Inverse] = {}
@@ -161,11 +164,18 @@ class History:
         """The changes of these paths by commits that speak of a fix, newest first."""
         try:
             for commit in self._repository.first_parent_log(self._tip, paths, WINDOW):
-                if commit.parents and speaks_of_a_fix(commit.message, merge=len(commit.parents) > 1):
+                if not commit.parents:
+                    self.complete = self.complete and not self._cut_off(commit)
+                elif speaks_of_a_fix(commit.message, merge=len(commit.parents) > 1):
                     for change in commit.changes:
                         yield commit, change
         except (Misuse, Unfinished):
             self.complete = False
+
+    def _cut_off(self, commit: Commit) -> bool:
+        """Whether a commit seems a root only because a shallow clone ends there."""
+        found = self._repository.objects.get(commit.sha)
+        return not isinstance(found, Found) or b"\nparent " in found.data.partition(b"\n\n")[0]
 
     def _compare(self, commit: Commit, change: RawChange, candidate: _Candidate) -> Iterator[Inverse]:
         fixed, before = self._blob(change.new), self._blob(change.old)
