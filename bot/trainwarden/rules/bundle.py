@@ -1,8 +1,8 @@
 """The bundled rules, loaded fast.
 
 In: the directory of bundled rule files. Out: their rules. Parsing YAML takes a few milliseconds a file, so
-``trainwarden rules compile`` writes what judges into ``compiled.json`` beside them. It is used only while it carries
-the hash of the very files it was made from, so it can be stale but never wrong.
+``trainwarden rules compile`` writes what judges into ``compiled.json`` beside them. It is used only while
+it carries the hash of the very files it was made from, so it can be stale but never wrong.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Runs the cases of rules through the real reading and understanding.
 
-In: rules with cases. Out: ``Outcome``s with the words of ast-grep's tests: *validated* (a quiet case stayed quiet),
-*reported* (a firing case fired, at the stated line), *noisy* (a quiet case fired), *missing* (a firing case did not).
-A snippet in a case counts as training code.
+In: rules with cases. Out: ``Outcome``s with the words of ast-grep's tests: *validated* (a quiet case stayed
+quiet), *reported* (a firing case fired, at the stated line), *noisy* (a quiet case fired), *missing* (a
+firing case did not). A snippet in a case counts as training code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How conditions are put together: all, any, not, count and guard.
 
-In: conditions (closures). Out: conditions. ``all`` asks its parts in turn, each with the captures of those before it
-and, with ``within``, only near the first place found; what is negative in it only filters.
+In: conditions (closures). Out: conditions. ``all`` asks its parts in turn, each with the captures of those
+before it and, with ``within``, only near the first place found; what is negative in it only filters.
 """
 
 from __future__ import annotations
@@ -15,24 +15,32 @@ from trainwarden.view import Guard
 
 
 def all_of(parts: Sequence[Condition], within: str | None, near: int | None) -> Condition:
-    """Every part holds, with the same captures, in the asked region (narrowed by ``within`` and ``near``)."""
+    """Every part holds, with the same captures, in the asked region (narrowed by ``within`` and ``near``).
+
+    Depth first, and nothing is left out: however many places satisfy the first part, each is tried.
+    """
+
+    def joined(ask: Ask, hit: Hit, place: int) -> Iterator[Hit]:
+        if place == len(parts):
+            yield hit
+            return
+        for more in parts[place](_next(ask, hit, within, near)):
+            yield from joined(ask, hit.joined(more), place + 1)
 
     def hits(ask: Ask) -> Iterator[Hit]:
         wide = ask.within("change", ask.region.anchor) if within == "change" else ask
-        found = [Hit()]
-        for part in parts:
-            found = first(hit.joined(more) for hit in found for more in part(_next(wide, hit, within, near)))
-            if not found:
-                return
-        yield from found
+        yield from joined(wide, Hit(), 0)
 
     return hits
 
 
 def _next(ask: Ask, hit: Hit, within: str | None, near: int | None) -> Ask:
+    """The question to the next part: with the captures so far, and near the first place when that was asked for."""
     given = ask.given(hit)
-    if not hit.sites or (within in (None, "change") and near is None):
+    if not hit.sites:
         return given
+    if within in (None, "change") and near is None:
+        return given.anchored(hit.sites[0])
     return given.within(within, hit.sites[0], near)
 
 

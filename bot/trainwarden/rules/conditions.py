@@ -1,7 +1,8 @@
 """Compiles the ``when`` and ``unless`` of a rule: from plain data to closures, and to what they need.
 
-In: conditions in canonical form (checked by ``schema``). Out: a ``Condition``, and the features of which a file must
-have at least one for the condition to hold in it (None: any file), so that most rules are never asked.
+In: conditions in canonical form (checked by ``schema``). Out: a ``Condition``, and the features of which a
+file must have at least one for the condition to hold in it (None: any file), so that most rules are never
+asked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Rules and a change in, findings out. Pure: no I/O, no clock, and no dependence on the order of files.
 
-Each rule is asked only about files that have one of the features it needs. What it finds becomes findings: one for
-an edit, a file or the change, as the rule's ``scope`` says, with the evidence, captioned places and a fingerprint.
+Each rule is asked only about files that have one of the features it needs. What it finds becomes findings:
+one for an edit, a file or the change, as the rule's ``scope`` says, with the evidence, captioned places and
+a fingerprint.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from trainwarden.rules.leaves_other import file_site
 from trainwarden.rules.schema import Rule, RuleSet
 from trainwarden.view import ChangeView
 
-MOST_FINDINGS = 8
-"""Findings of one rule in one file; the first ones in line order."""
+MOST_FINDINGS = 20
+"""Findings of one rule in one file; what comes after is told as further places of the last one."""
 
 
 class Program:
@@ -117,12 +118,14 @@ def _findings(rule: Rule, hits: Iterable[Hit]) -> Iterator[Finding]:
     groups: dict[object, list[Hit]] = {}
     for hit in sorted(hits, key=lambda hit: hit.sites[0].key):
         groups.setdefault(_group(rule, hit), []).append(hit)
-    counts: dict[int, int] = {}
+    by_file: dict[int, list[list[Hit]]] = {}
     for group in groups.values():
-        place = group[0].sites[0].file.place
-        counts[place] = counts.get(place, 0) + 1
-        if counts[place] <= MOST_FINDINGS:
-            yield finding(rule, merged(group))
+        by_file.setdefault(group[0].sites[0].file.place, []).append(group)
+    for several in by_file.values():
+        kept, rest = several[: MOST_FINDINGS - 1], several[MOST_FINDINGS - 1 :]
+        for group in [*kept, [hit for group in rest for hit in group]]:
+            if group:
+                yield finding(rule, merged(group))
 
 
 def _group(rule: Rule, hit: Hit) -> object:

@@ -1,7 +1,8 @@
 """The identity of a finding: the rule, the path and the code, never line numbers or spellings of locals.
 
-In: a rule's name, a path and what identifies the code. Out: hex digits that stay the same when the file grows above
-the finding, when it is reformatted, or when a local variable is renamed. Waivers are bound to it.
+In: a rule's name, a path and what identifies the code. Out: hex digits that stay the same when the file
+grows above the finding, when it is reformatted, or when a local variable is renamed. Waivers are bound to
+it.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def fact_key(before: Fact | None, after: Fact | None) -> str:
 def alpha(statement: Node) -> str:
     """The statement's own code with every name replaced by what it resolves to.
 
-    Unresolved locals (a name that resolution left empty) are numbered in order of appearance, so that only the
-    pattern of their use counts.
+    Unresolved locals (a name that resolution left empty) are numbered in order of appearance, so that only
+    the pattern of their use counts.
     """
     numbers: dict[str, int] = {}
     parts = []

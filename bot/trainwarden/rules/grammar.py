@@ -1,8 +1,8 @@
 """The language of rule files as data: every key, what may stand there, and what it means.
 
-One table serves three readers: ``schema`` checks rule files with it, ``json_schema`` prints it for editors, and
-``rules/README.md`` is held to it by a test. A ``Field`` checks one value and returns it in canonical form (a list
-where several are allowed), or raises ``ValueError`` with words for the author.
+One table serves three readers: ``schema`` checks rule files with it, ``json_schema`` prints it for editors,
+and ``rules/README.md`` is held to it by a test. A ``Field`` checks one value and returns it in canonical
+form (a list where several are allowed), or raises ``ValueError`` with words for the author.
 """
 
 from __future__ import annotations
@@ -169,6 +169,9 @@ CONTEXT: dict[str, Field] = {
     "not_roles": texts("None of these roles."),
     "new_member": flag("Whether the whole function is new (or gone)."),
     "loop_change": choice(("in", "out"), "It moved into a deeper loop, or out of one."),
+    "condition_gains": choices(
+        SOURCES, "The test of this `if` or `while` draws on one of these and did not before."
+    ),
     "statement": choices(
         STATEMENT_KINDS, "The kind of statement, such as `assert`, `raise`, `return`, `if`."
     ),

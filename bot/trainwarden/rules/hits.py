@@ -1,8 +1,8 @@
 """What a condition finds: sites with captures and evidence, inside a region of the change.
 
-Conditions are closures ``Ask -> hits``. An ``Ask`` carries the prepared change, the region that may be looked at and
-what metavariables already stand for; a ``Hit`` carries the sites that satisfied the condition, the first one being
-the place a finding will be put.
+Conditions are closures ``Ask -> hits``. An ``Ask`` carries the prepared change, the region that may be
+looked at and what metavariables already stand for; a ``Hit`` carries the sites that satisfied the
+condition, the first one being the place a finding will be put.
 """
 
 from __future__ import annotations
@@ -114,6 +114,12 @@ class Ask:
         anchor = anchor or self.region.anchor
         files = (anchor.file,) if anchor is not None else self.region.files
         return replace(self, region=Region(files, within or "file", anchor, near))
+
+    def anchored(self, site: Site) -> Ask:
+        """The same question, with a place from which ``within`` can be reckoned further down."""
+        if self.region.anchor is not None and self.region.within not in ("file", "change"):
+            return self
+        return replace(self, region=replace(self.region, anchor=site))
 
     def given(self, hit: Hit) -> Ask:
         """The same question with the captures of a hit."""

@@ -1,14 +1,15 @@
 """A ``ChangeView`` prepared for many questions: what words, kinds and facts it holds, and where.
 
-In: a view. Out: a ``ChangeIndex`` whose ``features`` say which files can matter to a rule at all, so that most rules
-cost a few set look-ups. A feature is a short text: ``w:step`` (a name occurs in an edited statement), ``e:removed``,
-``d:number``, ``f:optimizer.lr`` (a fact differs, appears or disappears), ``F:`` (any fact), ``m:bidi``, ``u:``.
+In: a view. Out: a ``ChangeIndex`` whose ``features`` say which files can matter to a rule at all, so that
+most rules cost a few set look-ups. A feature is a short text: ``w:step`` (a name occurs in an edited
+statement), ``e:removed``, ``d:number``, ``f:optimizer.lr`` (a fact differs, appears or disappears), ``F:``
+(any fact), ``m:bidi``, ``u:``.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from trainwarden.model import Fact
 from trainwarden.parse.names import normal
@@ -69,7 +70,7 @@ class EditIndex:
 class FileIndex:
     """A file's edits and facts, and the features by which rules find it."""
 
-    __slots__ = ("_by_word", "_new_tests", "edits", "features", "place", "view")
+    __slots__ = ("_by_word", "_lines", "_new_tests", "edits", "features", "place", "view")
 
     def __init__(self, view: FileView, place: int) -> None:
         self.view = view
@@ -77,6 +78,7 @@ class FileIndex:
         self.edits = [EditIndex(edit) for edit in view.edits]
         self._by_word: dict[str, list[EditIndex]] = defaultdict(list)
         self._new_tests: set[int] | None = None
+        self._lines: dict[tuple[str, str, int], EditIndex] | None = None
         for edit in self.edits:
             words = (edit.before.words if edit.before else set()) | (
                 edit.after.words if edit.after else set()
@@ -121,15 +123,20 @@ class FileIndex:
         return id(_owner(guard.node)) in self._new_tests
 
     def edit_of(self, fact: Fact, side: str) -> EditIndex | None:
-        """The edit whose statement a fact stands in: the innermost one on that side."""
-        best: EditIndex | None = None
-        for edit in self.edits:
-            span = _span(edit.edit, side)
-            if span is not None and span[0] <= fact.line <= span[1] and fact.scope in edit.members:
-                known = _span(best.edit, side) if best is not None else None
-                if known is None or span[1] - span[0] < known[1] - known[0]:
-                    best = edit
-        return best
+        """The edit whose statement a fact stands in: the shortest one at its line on that side."""
+        if self._lines is None:
+            self._lines = self._edits_by_line()
+        return self._lines.get((side, fact.scope, fact.line))
+
+    def _edits_by_line(self) -> dict[tuple[str, str, int], EditIndex]:
+        found: dict[tuple[str, str, int], EditIndex] = {}
+        sized = [(edit, side, _span(edit.edit, side)) for edit in self.edits for side in ("base", "head")]
+        placed = [(edit, side, span) for edit, side, span in sized if span is not None]
+        for edit, side, (first, last) in sorted(placed, key=lambda entry: entry[2][1] - entry[2][0]):
+            for member in edit.members:
+                for line in range(first, last + 1):
+                    found.setdefault((side, member, line), edit)
+        return found
 
 
 def _owner(node: Node) -> Node:
@@ -169,8 +176,11 @@ class ChangeIndex:
         for place in sorted(places):
             yield self.files[place]
 
-    def balance(self, wanted: Pattern) -> int:
-        """How much more often a pattern occurs in the edited statements of the head than in those of the base."""
+    def balance(self, wanted: Sequence[Pattern]) -> int:
+        """How much more often patterns occur in the edited statements of the head than in those of the base."""
+        return sum(map(self._balance_of, wanted))
+
+    def _balance_of(self, wanted: Pattern) -> int:
         if wanted.text not in self._balance:
             total = 0
             for file in self.files:
@@ -178,6 +188,11 @@ class ChangeIndex:
                     total += _count(edit.after, wanted) - _count(edit.before, wanted)
             self._balance[wanted.text] = total
         return self._balance[wanted.text]
+
+    def facts_like(self, named: Callable[[str], bool]) -> int:
+        """How many more facts of some names the head has than the base, over the whole change."""
+        names = {*self.view.facts_before, *self.view.facts_after}
+        return sum(self.fact_balance(name) for name in names if named(name))
 
     def fact_balance(self, name: str) -> int:
         """How many more facts of a name the head has than the base, over the whole change."""
@@ -205,8 +220,8 @@ def _count(side: SideIndex | None, wanted: Pattern) -> int:
 def new_guards(file: FileIndex, edit: Edit) -> tuple[Guard, ...]:
     """Conditions that dominate the head's statement and did not dominate it before.
 
-    For an added statement: conditions that are themselves new. For one that has a base: conditions of a kind that it
-    did not have there, or whose own statement is new.
+    For an added statement: conditions that are themselves new. For one that has a base: conditions of a
+    kind that it did not have there, or whose own statement is new.
     """
     if edit.after_context is None:
         return ()

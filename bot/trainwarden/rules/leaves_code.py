@@ -1,7 +1,7 @@
 """The conditions about code: ``edit`` and ``delta``, and ``lost`` for patterns.
 
-In: a leaf of a rule in canonical form (``grammar.EDIT``, ``grammar.DELTA``). Out: a condition over the edits of the
-files in its region. Cheap tests come first, patterns last.
+In: a leaf of a rule in canonical form (``grammar.EDIT``, ``grammar.DELTA``). Out: a condition over the
+edits of the files in its region. Cheap tests come first, patterns last.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from trainwarden.rules.hits import Ask, Condition, Hit, Site
 from trainwarden.rules.index import EditIndex, FileIndex, SideIndex, lost_guards, new_guards
 from trainwarden.rules.numbers import number_of, value_test
 from trainwarden.rules.patterns import Pattern, pattern
+from trainwarden.rules.provenance import sources
 from trainwarden.rules.spelling import spell
 from trainwarden.rules.values import comparison, globs, member_globs, ratio_either_way
 from trainwarden.view import Delta, Edit, Guard
@@ -104,6 +105,24 @@ def _statement(kinds: Sequence[str]) -> EditTest:
     return lambda file, edit: edit.side.node.kind in wanted
 
 
+def _condition_gains(words: Sequence[str]) -> EditTest:
+    wanted = frozenset(words)
+
+    def test(file: FileIndex, edit: EditIndex) -> bool:
+        after, before = _tested(edit.edit.after), _tested(edit.edit.before)
+        if after is None:
+            return False
+        old = sources(before) if before is not None else frozenset()
+        return bool((sources(after) - old) & wanted)
+
+    return test
+
+
+def _tested(node: Node | None) -> Node | None:
+    """The condition of a branch or loop."""
+    return node.children[0] if node is not None and node.kind in ("if", "while", "assert") else None
+
+
 _CONTEXT: dict[str, Callable[[Any], EditTest]] = {
     "statement": _statement,
     "new_member": _new_member,
@@ -116,6 +135,7 @@ _CONTEXT: dict[str, Callable[[Any], EditTest]] = {
     "not_roles": _not_roles,
     "lost_guards": _lost_guards,
     "new_guards": _new_guards,
+    "condition_gains": _condition_gains,
 }
 
 
@@ -213,7 +233,7 @@ def _is_gone(ask: Ask, edit: EditIndex, vanished: Sequence[Pattern]) -> bool:
     if not vanished:
         return not ask.change.reappears(edit)
     held = [one for one in vanished if _any_match(edit.before, [one], {}) is not None]
-    return bool(held) and all(ask.change.balance(one) < 0 for one in held)
+    return bool(held) and ask.change.balance(vanished) < 0
 
 
 def edit_site(file: FileIndex, edit: EditIndex, delta: Delta | None = None) -> Site:
@@ -375,10 +395,9 @@ def lost_pattern_leaf(spec: Spec, label: str) -> Condition:
     wanted = patterns_of(spec, "pattern")
 
     def hits(ask: Ask) -> Iterator[Hit]:
-        net = [one for one in wanted if ask.change.balance(one) < 0]
-        for file in ask.region.files if net else ():
-            for edit in file.edits_with(net):
-                captures = _only_in(edit.before, edit.after, net, ask.captures)
+        for file in ask.region.files if ask.change.balance(wanted) < 0 else ():
+            for edit in file.edits_with(wanted):
+                captures = _only_in(edit.before, edit.after, wanted, ask.captures)
                 if captures is None or not all(test(file, edit) for test in tests):
                     continue
                 site = edit_site(file, edit)

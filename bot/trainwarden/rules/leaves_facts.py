@@ -1,7 +1,8 @@
 """The conditions about facts: ``shift``, ``fact``, ``order`` and ``lost`` for facts.
 
-In: a leaf of a rule in canonical form (``grammar.SHIFT`` ...). Out: a condition over the facts and shifts of the files
-in its region. A fact that is gone is placed on the first surviving head line after the gap it left.
+In: a leaf of a rule in canonical form (``grammar.SHIFT`` ...). Out: a condition over the facts and shifts
+of the files in its region. A fact that is gone is placed on the first surviving head line after the gap it
+left.
 """
 
 from __future__ import annotations
@@ -328,12 +329,12 @@ def lost_fact_leaf(spec: Spec, label: str) -> Condition:
     like = member_globs(spec["in_member"]) if "in_member" in spec else None
 
     def hits(ask: Ask) -> Iterator[Hit]:
-        for file in ask.region.files:
+        for file in ask.region.files if ask.change.facts_like(named) < 0 else ():
             for shift in file.view.shifts:
                 fact = shift.before
                 if fact is None or shift.after is not None or not named(fact.name):
                     continue
-                if ask.change.fact_balance(fact.name) >= 0 or (like is not None and not like(fact.scope)):
+                if like is not None and not like(fact.scope):
                     continue
                 site = fact_site(file, fact, "base")
                 if ask.region.holds(site):

@@ -1,7 +1,7 @@
 """The conditions about files, marks, unread parts, and about what metavariables captured.
 
-In: a leaf of a rule in canonical form. Out: a condition. ``provenance`` and ``where`` only filter: they hold or do
-not hold for captures that an earlier condition made.
+In: a leaf of a rule in canonical form. Out: a condition. ``provenance`` and ``where`` only filter: they
+hold or do not hold for captures that an earlier condition made.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What ``rules check`` asks beyond the grammar: a rule that loads can still be unable to fire.
 
-In: rules. Out: complaints in words, each about one rule. Every check is a small function; the registry is ``CHECKS``.
+In: rules. Out: complaints in words, each about one rule. Every check is a small function; the registry is
+``CHECKS``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Matching lists of nodes: in order with runs, keyword arguments in any order, subsets.
 
-In: matchers and nodes. Out: the captures of every way to match. A matcher yields captures; it never changes them.
+In: matchers and nodes. Out: the captures of every way to match. A matcher yields captures; it never changes
+them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """How often rules fire on ordinary history, and the ``measured:`` entry of a rule file.
 
-In: rules and a repository (opened for reading only). Out: how many commits were read and on how many each rule fired.
+In: rules and a repository (opened for reading only). Out: how many commits were read and on how many each
+rule fired.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a differing expression is worth: its number, and whether it is a wanted value.
 
-In: nodes of a delta or captures. Out: numbers (simple arithmetic folded) and tests. A wanted value that holds a ``$``
-or a ``(`` is a code pattern that must match the whole expression; anything else is compared as text and number.
+In: nodes of a delta or captures. Out: numbers (simple arithmetic folded) and tests. A wanted value that
+holds a ``$`` or a ``(`` is a code pattern that must match the whole expression; anything else is compared
+as text and number.
 """
 
 from __future__ import annotations

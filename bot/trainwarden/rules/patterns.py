@@ -1,18 +1,18 @@
 """Code patterns: a Python snippet with metavariables, matched on the node table and on resolved names.
 
-In: the snippet (``torch.nn.utils.clip_grad_norm_($PARAMS, ...)``) and nodes of a change. Out: captures, or nothing.
+In: the snippet (``torch.nn.utils.clip_grad_norm_($PARAMS, ...)``) and nodes of a change. Out: captures, or
+nothing.
 
-    $X      one node; the same name twice must be equal code; also a function, attribute, keyword or class name
-    $_      one node that is not captured
-    $$ARGS  any number of arguments, elements or statements, captured;  ``...`` the same, not captured
-    a.b.c   a dotted name as resolved through imports, aliases and ``getattr``; locals match by what they hold
-    ~.f     ``f`` of whatever module or object, also when it was imported by name
-    $OBJ.f  the same, with the object captured
+    $X      one node; the same name twice must be equal code; also a function, attribute, keyword or class
+    name $_      one node that is not captured $$ARGS  any number of arguments, elements or statements,
+    captured;  ``...`` the same, not captured a.b.c   a dotted name as resolved through imports, aliases and
+    ``getattr``; locals match by what they hold ~.f     ``f`` of whatever module or object, also when it was
+    imported by name $OBJ.f  the same, with the object captured
 
-Arguments by keyword match in any order; further arguments are allowed only where ``...`` or ``$$X`` stands. Numbers
-match by value, ``+`` and ``*`` in either order, a comparison also mirrored, ``x += y`` also as ``x = x + y``. An
-expression is searched anywhere in a statement's own text (the header of a compound one); a block that is only ``...``
-may be anything.
+Arguments by keyword match in any order; further arguments are allowed only where ``...`` or ``$$X`` stands.
+Numbers match by value, ``+`` and ``*`` in either order, a comparison also mirrored, ``x += y`` also as ``x
+= x + y``. An expression is searched anywhere in a statement's own text (the header of a compound one); a
+block that is only ``...`` may be anything.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from trainwarden.rules.snippets import metavariable, parse_snippet, run_of
 class Pattern:
     """A compiled pattern.
 
-    ``kinds``: node kinds it can stand at (None: any). ``words``: names that must occur in a statement's own text for
-    the pattern to match there; ``metavariables``: the names it captures.
+    ``kinds``: node kinds it can stand at (None: any). ``words``: names that must occur in a statement's own
+    text for the pattern to match there; ``metavariables``: the names it captures.
     """
 
     __slots__ = ("_match", "kinds", "metavariables", "text", "words")

@@ -1,7 +1,7 @@
 """Where a value comes from: clock, host, user, rank, randomness, file, network ... or a constant.
 
-In: what a metavariable captured. Out: source words (``grammar.SOURCES``). Read from resolved names; a local variable
-is followed to its assignments in the same function, a few steps deep.
+In: what a metavariable captured. Out: source words (``grammar.SOURCES``). Read from resolved names; a local
+variable is followed to its assignments in the same function, a few steps deep.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rule files in, a ``RuleSet`` out: loaded, checked against the grammar, overridden by the configuration.
 
-A rule file holds words, logic and cases together (``rules/README.md``). Unknown keys are errors that name the nearest
-known one, the file and the line. Conditions are kept in one canonical form (lists where several values are allowed),
-which is what the digest covers and what ``conditions`` compiles.
+A rule file holds words, logic and cases together (``rules/README.md``). Unknown keys are errors that name
+the nearest known one, the file and the line. Conditions are kept in one canonical form (lists where several
+values are allowed), which is what the digest covers and what ``conditions`` compiles.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A node as one line of readable code.
 
-In: a ``Node``. Out: text for messages and evidence: what a person would write, without layout, cut to a length and
-free of control characters. It is not meant to be parsed again.
+In: a ``Node``. Out: text for messages and evidence: what a person would write, without layout, cut to a
+length and free of control characters. It is not meant to be parsed again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Small tests a rule puts to text and numbers: comparisons, globs, wanted values.
 
-In: what a rule file says (``">=10"``, ``"*.lr"``, ``[0, "/none/"]``). Out: functions from a value to a yes or no,
-compiled once. Text that is compared comes from the change, so it is cut to ``LONGEST`` characters first.
+In: what a rule file says (``">=10"``, ``"*.lr"``, ``[0, "/none/"]``). Out: functions from a value to a yes
+or no, compiled once. Text that is compared comes from the change, so it is cut to ``LONGEST`` characters
+first.
 """
 
 from __future__ import annotations
