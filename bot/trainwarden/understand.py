@@ -42,7 +42,7 @@ def view_of(
     ignored_paths: Sequence[str] = (),
     breadcrumb: Callable[[str], None] = lambda path: None,
 ) -> ChangeView:
-    """Understands a change. ``breadcrumb`` is told each path before it is read."""
+    """Understands a change. ``breadcrumb`` is told each path before it is read, and "" after the last."""
     files: list[_Open] = []
     views: list[FileView] = []
     for item in items:
@@ -52,9 +52,11 @@ def view_of(
         breadcrumb(item.path)
         files.append(_open(item, training_paths, ignored_paths))
     ready = [file.raw for file in files if file.raw is not None]
-    edits = iter(resolve_moves(ready))
+    edits = iter(resolve_moves(ready, breadcrumb))
     for file in files:
+        breadcrumb(file.pair.path)
         views.append(_close(file, next(edits) if file.raw is not None else []))
+    breadcrumb("")
     views.sort(key=lambda view: view.path)
     return ChangeView(tuple(views), _counts(views, "before"), _counts(views, "after"))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -72,14 +72,18 @@ class RawFile:
     lines: LineMap | None
 
 
-def resolve_moves(files: Sequence[RawFile]) -> list[list[Edit]]:
-    """The finished edits of each file, in line order."""
+def resolve_moves(
+    files: Sequence[RawFile], breadcrumb: Callable[[str], None] = lambda path: None
+) -> list[list[Edit]]:
+    """The finished edits of each file, in line order. ``breadcrumb`` is told which file is being finished."""
+    breadcrumb("")
     pairs = _exact_moves(files)
     _similar_moves(files, pairs)
     moved_from = {id(removed): added for added, removed in pairs}
     moved_to = {id(added): removed for added, removed in pairs}
     finished = []
     for file in files:
+        breadcrumb(file.path)
         edits = [_changed(change) for change in file.edits.changed]
         for unit in file.edits.added:
             edits.append(_moved(unit, moved_to[id(unit)]) if id(unit) in moved_to else _added(unit))
