@@ -35,13 +35,16 @@ def main() -> None:
         assemble.review(request, options)
     profile.disable()
     rooms, functions = costs(pstats.Stats(profile))
-    print(json.dumps({"seconds": times, "mebibytes": peak, "rooms": rooms, "functions": functions}))
+    wall, cpu = zip(*times, strict=True)
+    measured = {"wall": wall, "cpu": cpu, "mebibytes": peak, "rooms": rooms, "functions": functions}
+    print(json.dumps(measured))
 
 
-def _timed(request: Request, options: Options) -> float:
-    start = time.perf_counter()
+def _timed(request: Request, options: Options) -> tuple[float, float]:
+    """Seconds on the wall, and of this process's processor: the latter hardly feels a busy machine."""
+    start = time.perf_counter(), time.process_time()
     assemble.review(request, options)
-    return time.perf_counter() - start
+    return time.perf_counter() - start[0], time.process_time() - start[1]
 
 
 def costs(stats: pstats.Stats) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
