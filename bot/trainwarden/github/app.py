@@ -91,6 +91,12 @@ class Api:
         with translated():
             return self._requester.requestJsonAndCheck(verb, path, dict(query or {}) or None, None, body)
 
+    def graphql(self, query: str, variables: Mapping[str, Any]) -> Any:
+        """One GraphQL request; its ``data``. Raises a ``GitHubError``, also when GitHub reports errors."""
+        self._sent("POST")
+        with translated():
+            return self._requester.graphql_query(query, dict(variables))[1]["data"]
+
     def pages(self, path: str, key: str = "", query: Mapping[str, Any] | None = None) -> Iterator[Any]:
         """Every item of a list, page by page; ``key`` names the list inside the answer."""
         for page in range(1, _MOST_PAGES + 1):

@@ -129,7 +129,7 @@ class Remote:
     def _co_authors(self, pull: Pull) -> tuple[set[str], list[str]]:
         """Authors beyond the first of each commit, mapped to accounts by GitHub (GraphQL only)."""
         owner, name = self.owner, self.path.rpartition("/")[2]
-        answer = graphql(self.api, _AUTHORS, {"owner": owner, "name": name, "number": pull.number})
+        answer = self.api.graphql(_AUTHORS, {"owner": owner, "name": name, "number": pull.number})
         commits = answer["repository"]["pullRequest"]["commits"]["nodes"]
         logins, nameless = set(), []
         for node in commits:
@@ -173,14 +173,6 @@ class Remote:
 _AUTHORS = """query($owner: String!, $name: String!, $number: Int!) {
   repository(owner: $owner, name: $name) { pullRequest(number: $number) {
     commits(first: 250) { nodes { commit { oid authors(first: 50) { nodes { user { login } } } } } } } } }"""
-
-
-def graphql(api: Api, query: str, variables: dict[str, object]) -> Any:
-    """One GraphQL request; its ``data``. Raises ``Refused`` when GitHub reports errors."""
-    answer = api.call("POST", "/graphql", {"query": query, "variables": variables})
-    if answer.get("errors") or answer.get("data") is None:
-        raise Refused("GitHub refused a GraphQL query", 200)
-    return answer["data"]
 
 
 def _by_platform(commit: Any, role: str) -> bool:

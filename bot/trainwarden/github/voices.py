@@ -16,7 +16,7 @@ from typing import Any
 from trainwarden.github.app import App, GitHubError, Refused
 from trainwarden.github.checkrun import Reading
 from trainwarden.github.logs import warn
-from trainwarden.github.remote import Pull, Remote, graphql
+from trainwarden.github.remote import Pull, Remote
 from trainwarden.github.settings import Settings
 from trainwarden.model import Finding
 from trainwarden.report import markdown, sarif
@@ -154,11 +154,11 @@ class Sticky:
             return
         owner, name = self._remote.owner, self._remote.path.rpartition("/")[2]
         variables = {"owner": owner, "name": name, "number": self._pull.number}
-        answer = graphql(self._api, _THREADS, variables)
+        answer = self._api.graphql(_THREADS, variables)
         for thread in answer["repository"]["pullRequest"]["reviewThreads"]["nodes"]:
             first = thread["comments"]["nodes"][:1]
             if first and first[0]["databaseId"] in comments and not thread["isResolved"]:
-                graphql(self._api, _RESOLVE, {"id": thread["id"]})
+                self._api.graphql(_RESOLVE, {"id": thread["id"]})
 
 
 def _speakable(finding: Finding) -> bool:

@@ -1,0 +1,208 @@
+"""The real parts the App is tested against, found on this machine or skipped with a reason.
+
+With ``TRAINWARDEN_REQUIRE_ALL=1`` a missing part fails the test instead, so that CI cannot skip in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NODE = Path(__file__).parent / "node"
+MODULES = NODE / "node_modules"
+PATHS = (
+    "/app",
+    "/app/hook/config",
+    "/app/hook/deliveries",
+    "/app/hook/deliveries/{delivery_id}/attempts",
+    "/app/installations",
+    "/app/installations/{installation_id}/access_tokens",
+    "/app-manifests/{code}/conversions",
+    "/installation/repositories",
+    "/orgs/{org}/teams/{team_slug}/memberships/{username}",
+    "/repos/{owner}/{repo}",
+    "/repos/{owner}/{repo}/activity",
+    "/repos/{owner}/{repo}/branches/{branch}",
+    "/repos/{owner}/{repo}/branches/{branch}/protection/required_status_checks",
+    "/repos/{owner}/{repo}/check-runs",
+    "/repos/{owner}/{repo}/check-runs/{check_run_id}",
+    "/repos/{owner}/{repo}/code-scanning/sarifs",
+    "/repos/{owner}/{repo}/collaborators/{username}/permission",
+    "/repos/{owner}/{repo}/commits/{ref}/check-runs",
+    "/repos/{owner}/{repo}/contents/{path}",
+    "/repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "/repos/{owner}/{repo}/issues/{issue_number}/labels",
+    "/repos/{owner}/{repo}/issues/{issue_number}/labels/{name}",
+    "/repos/{owner}/{repo}/pulls",
+    "/repos/{owner}/{repo}/pulls/{pull_number}",
+    "/repos/{owner}/{repo}/pulls/{pull_number}/comments",
+    "/repos/{owner}/{repo}/pulls/{pull_number}/commits",
+    "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers",
+    "/repos/{owner}/{repo}/pulls/{pull_number}/reviews",
+    "/repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}",
+    "/repos/{owner}/{repo}/rules/branches/{branch}",
+)
+
+
+def missing(reason: str) -> None:
+    """Skip the test, or fail it where every part is required."""
+    if os.environ.get("TRAINWARDEN_REQUIRE_ALL") == "1":
+        pytest.fail(f"a required part is missing: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on right now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def payloads() -> list[tuple[str, dict[str, Any]]]:
+    """Every webhook payload of ``@octokit/webhooks-examples``: (event, payload)."""
+    path = MODULES / "@octokit" / "webhooks-examples" / "api.github.com" / "index.json"
+    if not path.exists():
+        missing("npm package @octokit/webhooks-examples is not installed (npm ci in tests/github/node)")
+    return [(e["name"], p) for e in json.loads(path.read_text("utf-8")) for p in e["examples"]]
+
+
+def _subset() -> Path:
+    """GitHub's own OpenAPI description, cut to the paths we call and whatever they refer to."""
+    whole = MODULES / "@octokit" / "openapi" / "generated" / "api.github.com.json"
+    if not whole.exists():
+        missing("npm package @octokit/openapi is not installed (npm ci in tests/github/node)")
+    cut = MODULES / ".trainwarden-openapi.json"
+    stamp = json.dumps(PATHS)
+    if cut.exists() and json.loads(cut.read_text("utf-8"))["x-paths"] == stamp:
+        return cut
+    spec = json.loads(whole.read_text("utf-8"))
+    kept = {path: spec["paths"][path] for path in PATHS}
+    components: dict[str, dict[str, Any]] = {}
+    waiting: list[Any] = [kept]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            reference = value.get("$ref")
+            if isinstance(reference, str) and reference.startswith("#/components/"):
+                _, _, kind, name = reference.split("/", 3)
+                name = name.replace("~1", "/").replace("~0", "~")
+                if name not in components.setdefault(kind, {}):
+                    components[kind][name] = spec["components"][kind][name]
+                    waiting.append(components[kind][name])
+            waiting += [item for key, item in value.items() if key != "$ref"]
+    head = {key: spec[key] for key in ("openapi", "info", "servers") if key in spec}
+    temporary = cut.with_suffix(f".{os.getpid()}")
+    text = json.dumps(head | {"paths": kept, "components": components, "x-paths": stamp})
+    temporary.write_text(text, "utf-8")
+    temporary.replace(cut)
+    return cut
+
+
+@contextmanager
+def prism() -> Iterator[str]:
+    """Stoplight's Prism serving the description above: its address. It validates every request."""
+    program = MODULES / ".bin" / "prism"
+    if shutil.which("node") is None or not program.exists():
+        missing("node or npm package @stoplight/prism-cli is not installed (npm ci in tests/github/node)")
+    port = free_port()
+    command = [str(program), "mock", "-h", "127.0.0.1", "-p", str(port), "-v", "error", str(_subset())]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for_http(f"http://127.0.0.1:{port}/", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for_http(address: str, process: subprocess.Popen[bytes], seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert process.poll() is None, "the program ended before it listened"
+        try:
+            urllib.request.urlopen(address, timeout=2)  # noqa: S310 - loopback
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"nothing listens at {address}")
+
+
+class Postgres:
+    """A throw-away PostgreSQL cluster of Debian's packages on loopback, run as its own user."""
+
+    def __init__(self, directory: Path) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not found:
+            missing("PostgreSQL is not installed (apt-get install postgresql)")
+        self._bin = found[-1].parent
+        self._data = directory / "cluster"
+        self._port = free_port()
+        self._as_root = os.geteuid() == 0
+        directory.chmod(0o755)
+        for parent in directory.parents:
+            if parent == Path("/tmp"):
+                break
+            parent.chmod(parent.stat().st_mode | 0o055)
+        self._data.mkdir()
+        if self._as_root:
+            shutil.chown(self._data, "postgres", "postgres")
+        self._run("initdb", "-D", str(self._data), "-U", "tester", "-A", "trust", "--no-sync", "-E", "UTF8")
+
+    @property
+    def url(self) -> str:
+        """The maintenance database's address."""
+        return f"postgresql://tester@127.0.0.1:{self._port}/postgres"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._bin / program), *arguments]
+        if self._as_root:
+            command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
+        subprocess.run(command, check=True, capture_output=True, cwd="/tmp", timeout=60)
+
+    def start(self) -> None:
+        """Start the server; it answers when this returns."""
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=80"
+        log = str(self._data / "log")
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-l", log, "-o", options, "start")
+
+    def kill(self) -> None:
+        """``kill -9`` of the server process, as the worst day would."""
+        pid = int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+        for each in (pid, *map(int, children.stdout.split())):
+            os.kill(each, 9)
+        for _ in range(200):
+            if not Path(f"/proc/{pid}").exists():
+                break
+            time.sleep(0.02)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """Stop at once."""
+        subprocess_result = (self._data / "postmaster.pid").exists()
+        if subprocess_result:
+            self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+
+    def database(self, name: str) -> str:
+        """A fresh database: its address."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return f"postgresql://tester@127.0.0.1:{self._port}/{name}"
