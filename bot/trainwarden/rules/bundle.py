@@ -32,7 +32,7 @@ def bundled_rules(directory: Path | None = None) -> list[Rule]:
 
 
 def compile_rules(directory: Path) -> int:
-    """Writes ``compiled.json`` for the rules of a directory; returns how many there are. Raises ``Misuse``."""
+    """Writes ``compiled.json`` for a directory of rules; returns how many there are. Raises ``Misuse``."""
     rules = read_directory(directory)
     content = {
         "version": _VERSION,

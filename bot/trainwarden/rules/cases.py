@@ -23,7 +23,7 @@ FAILURES: frozenset[Result] = frozenset({"noisy", "missing"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one case showed. ``number`` counts from 1 within ``fires`` or ``quiet``; ``detail``: why it failed."""
+    """What one case showed. ``number`` counts from 1 within its list; ``detail``: why it failed."""
 
     rule: str
     expected: Literal["fires", "quiet"]

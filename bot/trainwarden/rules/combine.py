@@ -35,7 +35,7 @@ def all_of(parts: Sequence[Condition], within: str | None, near: int | None) -> 
 
 
 def _next(ask: Ask, hit: Hit, within: str | None, near: int | None) -> Ask:
-    """The question to the next part: with the captures so far, and near the first place when that was asked for."""
+    """The question to the next part: with the captures so far, near the first place if that was asked."""
     given = ask.given(hit)
     if not hit.sites:
         return given

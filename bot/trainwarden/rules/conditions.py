@@ -98,7 +98,7 @@ def label(spec: Spec) -> str:
 
 
 def with_parameters(spec: Any, parameters: Mapping[str, object], key: str = "") -> Any:
-    """The conditions with ``{name}`` replaced by the parameter of that name, everywhere but in code patterns."""
+    """The conditions with ``{name}`` replaced by that parameter, everywhere but in code patterns."""
     if isinstance(spec, dict):
         return {inner: with_parameters(value, parameters, inner) for inner, value in spec.items()}
     if isinstance(spec, list):

@@ -123,9 +123,9 @@ def _findings(rule: Rule, hits: Iterable[Hit]) -> Iterator[Finding]:
         by_file.setdefault(group[0].sites[0].file.place, []).append(group)
     for several in by_file.values():
         kept, rest = several[: MOST_FINDINGS - 1], several[MOST_FINDINGS - 1 :]
-        for group in [*kept, [hit for group in rest for hit in group]]:
-            if group:
-                yield finding(rule, merged(group))
+        yield from (finding(rule, merged(group)) for group in kept)
+        if rest:
+            yield finding(rule, merged([hit for group in rest for hit in group]))
 
 
 def _group(rule: Rule, hit: Hit) -> object:

@@ -15,8 +15,11 @@ from trainwarden.rules.spelling import clean, spell
 MOST_PLACES = 12
 _SLOT = re.compile(r"\{([A-Za-z_]\w*)\}")
 BUILT_IN = frozenset(
-    "before after member path fact subject value ratio guard guards detail reason edit delta inside count".split()
-)
+    {
+        "before", "after", "member", "path", "fact", "subject", "value", "ratio", "guard", "guards", "detail",
+        "reason", "edit", "delta", "inside", "count",
+    }
+)  # fmt: skip
 """Words a message may hold in braces beside captures and parameters."""
 
 

@@ -30,7 +30,7 @@ def code_key(edit: EditIndex) -> str:
 
 
 def fact_key(before: Fact | None, after: Fact | None) -> str:
-    """What identifies a shift: the fact, its subject and both values (which name locals by what they hold)."""
+    """What identifies a shift: the fact, its subject and both values (which never spell out locals)."""
     fact = after or before
     assert fact is not None
     values = [

@@ -39,7 +39,7 @@ class Field:
 
 
 def _expect(value: object, kind: type | tuple[type, ...], words: str) -> Any:
-    if not isinstance(value, kind) or isinstance(value, bool) and kind is not bool:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"expected {words}, not {value!r}")
     return value
 
@@ -128,10 +128,12 @@ def compared(words: str) -> Field:
 
 
 def values(words: str) -> Field:
-    """Wanted values: numbers, constants, comparisons, globs, or patterns where they hold a ``$`` or a ``(``."""
+    """Wanted values: numbers, constants, comparisons, globs; patterns where they hold ``$`` or ``(``."""
 
     def check(value: object) -> object:
-        return _expect(value, (str, int, float, bool, type(None)), "a number, text, true, false or null")
+        if isinstance(value, bool) or value is None:
+            return value
+        return _expect(value, (str, int, float), "a number, text, true, false or null")
 
     schema = {"type": ["string", "number", "boolean", "null"]}
     return many(Field(check, schema, words))
@@ -297,7 +299,7 @@ COMBINATIONS = {
     "all": "All of the conditions hold, in the same file unless `within` says otherwise.",
     "any": "At least one of the conditions holds; each one that does is a place.",
     "not": "The condition does not hold.",
-    "count": "`of` a list: at least `at_least` of the conditions hold; `of` one condition: in that many places.",
+    "count": "`of` a list: so many of its conditions hold; `of` one condition: in so many places.",
     "guard": "A condition of these `kinds` dominates what `over` finds.",
 }
 RULE: dict[str, Field] = {

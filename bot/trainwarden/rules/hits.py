@@ -60,7 +60,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Where conditions may look: some files, and there what lies near ``anchor`` in the sense of ``within``."""
+    """Where conditions may look: some files, and there what is ``within`` reach of ``anchor``."""
 
     files: Sequence[FileIndex]
     within: str = "file"

@@ -177,7 +177,7 @@ class ChangeIndex:
             yield self.files[place]
 
     def balance(self, wanted: Sequence[Pattern]) -> int:
-        """How much more often patterns occur in the edited statements of the head than in those of the base."""
+        """How much more often patterns occur in edited statements of the head than of the base."""
         return sum(map(self._balance_of, wanted))
 
     def _balance_of(self, wanted: Pattern) -> int:

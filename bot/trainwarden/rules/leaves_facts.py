@@ -40,7 +40,7 @@ def fact_site(file: FileIndex, fact: Fact, side: str, other: Fact | None = None)
 
 
 def _after_gap(file: FileIndex, fact: Fact, start: int | None) -> tuple[int, int]:
-    """The head line where something that only the base has would stand: by its edit, or by the nearest one."""
+    """The head line where something that only the base has would stand: by its edit, or the nearest."""
     if start is not None:
         return start, start
     placed = [e.edit for e in file.edits if e.edit.base_lines is not None]

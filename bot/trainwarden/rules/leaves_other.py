@@ -57,7 +57,7 @@ def unread_leaf(spec: Spec, label: str) -> Condition:
 
 
 def file_leaf(spec: Spec, label: str) -> Condition:
-    """Files of some kind, path or status: a filter within a file, a place when the whole change is looked at."""
+    """Files of some kind, path or status: a filter in one file, a place in the whole change."""
     tests = _file_tests(spec)
 
     def hits(ask: Ask) -> Iterator[Hit]:

@@ -101,6 +101,8 @@ def _parameters(rule: Rule) -> Iterator[str]:
             yield f"uses the parameter {{{name}}}, which it does not declare"
     used = {name for part in (rule.when, *rule.unless) for name in slots(str(part))}
     for name in rule.parameters:
+        if name in BUILT_IN:
+            yield f"calls a parameter {name!r}, which means something else in messages"
         if name not in used and name not in slots(rule.message):
             yield f"declares the parameter {name!r} and does not use it"
 

@@ -20,7 +20,7 @@ NodeTest = Callable[[Node | None, Captures], Captures | None]
 
 
 def number_of(node: Node | None, depth: int = 6) -> float | None:
-    """The number an expression is, through signs, ``+ - * / **`` of literals and keyword or element wrappers."""
+    """The number an expression is, through signs, arithmetic of literals and keywords around them."""
     if node is None or depth == 0:
         return None
     if node.kind in ("number", "string"):

@@ -71,7 +71,7 @@ def pattern(text: str) -> Pattern:
 
 
 def _root_kinds(root: Node) -> frozenset[str] | None:
-    if root.kind == "name" and metavariable(root.value) is not None or run_of(root) is not None:
+    if run_of(root) is not None or (root.kind == "name" and metavariable(root.value) is not None):
         return None
     if root.kind in ("name", "attribute"):
         return frozenset({"name", "attribute", "call"})

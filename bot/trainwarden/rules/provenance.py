@@ -21,7 +21,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
         "clock",
         r"\btime\.(time|time_ns|monotonic|perf_counter|localtime|gmtime|strftime|ctime)|datetime|\.now\(|\.today\(",
     ),
-    ("host", r"gethostname|getfqdn|platform\.node|\buname\b|getnode\b|\[HOSTNAME\]|SLURMD_NODENAME|SLURM_NODEID"),
+    ("host", r"gethostname|getfqdn|platform\.node|\buname\b|getnode\b|\[HOSTNAME\]|SLURMD?_NODE(NAME|ID)"),
     ("user", r"getpass|getlogin|getuid|geteuid|\bpwd\.|\[USER\]|\[LOGNAME\]"),
     (
         "rank",
@@ -40,7 +40,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
         r"^open\(|\bopen$|\.read(_text|_bytes|lines)?\b|os\.(stat|listdir|path\.(exists|getmtime|getsize|isfile))"
         r"|\.exists\b|(json|yaml|pickle|torch|numpy|joblib)\.(safe_)?load\b|st_mtime",
     ),
-    ("network", r"\brequests\.|urllib|urlopen|\bhttpx\b|\bsocket\.(?!gethostname|getfqdn)|aiohttp|http\.client|boto3"),
+    ("network", r"\brequests\.|urllib|urlopen|\bhttpx\b|boto3|\bsocket\.(?!get(hostname|fqdn))|aiohttp|http\.client"),
     ("config", r"\b(args|cfg|config|conf|hparams|flags|FLAGS|opts?|options|settings|\w+_args|\w+_config)\b"),
 )  # fmt: skip
 _SOURCES = tuple((source, re.compile(pattern)) for source, pattern in _WORDS)

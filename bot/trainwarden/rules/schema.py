@@ -31,7 +31,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "configuration": "L", "execution": "M", "concealment": "N",
     }
 )  # fmt: skip
-"""Folder of rules -> family of techniques it is mostly about; a rule may name techniques of other families."""
+"""Folder of rules -> family of techniques it is mostly about; a rule may name others too."""
 _TECHNIQUES = {"A": 12, "B": 13, "C": 12, "D": 14, "E": 6, "F": 13, "G": 5, "H": 10, "I": 10, "J": 11,
                "K": 9, "L": 8, "M": 15, "N": 12}  # fmt: skip
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
@@ -41,7 +41,7 @@ _ALLOWED = (*grammar.RULE, *grammar.OTHER_RULE_KEYS)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One example of a rule: files before and after (None: absent), and the head line it fires at, if stated."""
+    """One example of a rule: files before and after (None: absent), and the head line it fires at."""
 
     before: Mapping[str, str | None]
     after: Mapping[str, str | None]
@@ -126,7 +126,7 @@ def rule_set(rules: Iterable[Rule], notes: Sequence[str] = ()) -> RuleSet:
 
 
 def overridden(rule: Rule, override: Any) -> Rule:
-    """The rule with another stage, severity or parameters. Raises ``Misuse`` for a parameter it does not have."""
+    """The rule with another stage, severity or parameters. Raises ``Misuse`` for an unknown parameter."""
     parameters = dict(rule.parameters)
     for name, value in (override.parameters or {}).items():
         if name not in parameters:
@@ -170,8 +170,8 @@ def read_rule(data: bytes, origin: str, family: str, name: str) -> Rule:
 def to_plain(rule: Rule) -> dict[str, Any]:
     """What of a rule judges, as plain data: everything but cases and measurements."""
     keys = (
-        "id", "family", "title", "technique", "role", "severity", "confidence", "stage", "why", "when", "unless",
-        "message", "requires", "tests", "scope", "parameters",
+        "id", "family", "title", "technique", "role", "severity", "confidence", "stage", "why", "when",
+        "unless", "message", "requires", "tests", "scope", "parameters",
     )  # fmt: skip
     plain = {key: getattr(rule, key) for key in keys}
     return {**plain, "technique": list(rule.technique), "unless": list(rule.unless)}

@@ -32,7 +32,7 @@ def groups(node: Node) -> dict[str, list[Node]]:
     for child in node.children:
         if child.kind == "params":
             groups.setdefault("params", []).extend(child.children)
-        elif child.kind == "returns" or child.kind == "block" and _is_open(child):
+        elif child.kind == "returns" or (child.kind == "block" and _is_open(child)):
             continue
         else:
             groups.setdefault(child.kind if child.kind in named else "header", []).append(child)
@@ -69,7 +69,7 @@ def as_augmented(node: Node, operator: str) -> Iterator[tuple[Node, Node]]:
 
 
 def speaks(node: Node) -> bool:
-    """Whether a node's resolved name is its own: a call has its callee's, unless it is ``getattr`` or an import."""
+    """Whether a node's resolved name is its own: a call has its callee's, unless it looks something up."""
     if node.kind == "call":
         return node.function.name in _IMPORTERS
     return node.kind in ("name", "attribute")

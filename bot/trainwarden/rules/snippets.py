@@ -55,7 +55,7 @@ def run_of(node: Node) -> str | None:
 
 
 def dotted_name(node: Node) -> str | None:
-    """``a.b.c`` for a chain of plain names, its first part possibly ``~``, its last a metavariable; else None."""
+    """``a.b.c`` for a chain of plain names (first part maybe ``~``, last a metavariable), else None."""
     parts: list[str] = []
     while node.kind == "attribute":
         parts.append(node.value)

@@ -33,7 +33,8 @@ from trainwarden.rules.values import number
 from trainwarden.view import ChangeView, Context, Delta, Edit, FileView, Guard, Mark
 
 _FACT = re.compile(
-    r"(?P<side>before|after) (?P<scope>\S+) (?P<subject>\S+) (?P<name>\S+) = (?P<value>.*?) @(?P<line>\d+)(?P<rest>.*)"
+    r"(?P<side>before|after) (?P<scope>\S+) (?P<subject>\S+) (?P<name>\S+) = "
+    r"(?P<value>.*?) @(?P<line>\d+)(?P<rest>.*)"
 )
 _EDIT = re.compile(
     r"(?P<kind>added|removed|changed|moved-changed|moved) (?P<member>\S+) @(?P<rest>[^:]*(?::\S[^:]*)?): "

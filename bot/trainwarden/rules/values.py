@@ -58,7 +58,7 @@ def _glob(pattern: str) -> Callable[[str], bool]:
 
 
 def globs(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a text is like one of some globs (``train*``) or ``/regular expressions/``, in any case of letters.
+    """Whether a text is like one of some globs (``train*``) or ``/regular expressions/``, in any case.
 
     Raises ``re.error`` for a bad regular expression.
     """
@@ -73,7 +73,7 @@ def member_globs(patterns: Iterable[str]) -> Callable[[str], bool]:
 
 
 def wanted(values: Iterable[Scalar]) -> Callable[[str, float | None], bool]:
-    """A test of (text, number): equal to one of some values, or like a glob, comparison or regular expression."""
+    """A test of (text, number): one of some values, or like a glob, comparison or regular expression."""
     tests = [_wanted(value) for value in values]
     return lambda text, found: any(test(text, found) for test in tests)
 
