@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from setuptools import setup
@@ -13,7 +14,7 @@ BUNDLED = ("rules", "models")
 
 
 class BuildWithData(build_py):
-    """Copies the data to ``trainwarden/_bundled``; an editable install reads the originals."""
+    """Copies the data to ``trainwarden/_bundled`` and compiles the rules, unless the install is editable."""
 
     def run(self) -> None:
         super().run()
@@ -22,7 +23,17 @@ class BuildWithData(build_py):
         target = Path(self.build_lib, "trainwarden", "_bundled")
         shutil.rmtree(target, ignore_errors=True)
         for name in BUNDLED:
-            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+            ignored = shutil.ignore_patterns("__pycache__", "compiled.json")
+            shutil.copytree(ROOT / name, target / name, ignore=ignored)
+        compile_bundled(target / "rules")
+
+
+def compile_bundled(directory: Path) -> None:
+    """Reading YAML at each start would cost more than the whole review of a small change."""
+    sys.path.insert(0, str(ROOT / "bot"))
+    from trainwarden.rules.bundle import compile_rules
+
+    compile_rules(directory)
 
 
 setup(cmdclass={"build_py": BuildWithData})

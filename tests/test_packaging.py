@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from trainwarden import resources
 from trainwarden.model import TrainwardenError
+from trainwarden.rules.bundle import COMPILED
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "bot", "rules", "models")
@@ -26,7 +28,7 @@ def files(root: Path) -> set[str]:
     return {
         path.relative_to(root).as_posix()
         for path in root.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.name != COMPILED
     }
 
 
@@ -88,6 +90,7 @@ def test_the_wheel_holds_every_module_rule_and_model(wheel: Path) -> None:
         bundled = files(ROOT / folder)
         assert bundled
         expected |= {f"trainwarden/_bundled/{folder}/{name}" for name in bundled}
+    expected.add(f"trainwarden/_bundled/rules/{COMPILED}")
     assert {name for name in names if ".dist-info/" not in name} == expected
 
 
@@ -101,6 +104,19 @@ def test_an_installed_wheel_finds_its_own_data(environment: Path, tmp_path: Path
     assert rules.is_relative_to(environment)
     assert files(rules) == files(ROOT / "rules")
     assert files(models) == files(ROOT / "models")
+
+
+def test_an_installed_wheel_need_not_read_yaml(environment: Path, tmp_path: Path) -> None:
+    code = """
+import json
+from trainwarden import resources
+from trainwarden.rules import bundle
+compiled = json.loads((resources.rules_dir() / bundle.COMPILED).read_bytes())
+print(compiled["sources"] == bundle.sources_hash(resources.rules_dir()), len(compiled["rules"]))
+"""
+    command = [str(environment / "bin" / "python"), "-I", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", str(len(list((ROOT / "rules").glob("*/*.yml"))))]
 
 
 def test_the_installed_command_lists_the_bundled_rules(environment: Path, tmp_path: Path) -> None:
@@ -137,3 +153,10 @@ def test_the_program_in_the_docs_tells_an_edited_package(environment: Path, tmp_
     finally:
         edited.write_text("")
     assert told.splitlines()[0] == f"trainwarden {edited}"
+
+
+def test_the_build_compiles_rules_with_the_parsers_that_will_read_them() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {need for need in project["build-system"]["requires"] if not need.startswith("setuptools")}
+    assert needed
+    assert needed <= set(project["project"]["dependencies"])
