@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from trainwarden import config as configuration
 from trainwarden import pipeline
-from trainwarden.git import open_source
+from trainwarden.git.source import GitSource, open_source
+from trainwarden.history import History, open_history
 from trainwarden.model import Misuse, Options, Report, Request, Source
 from trainwarden.rules.schema import RuleSet, load_rules
 
@@ -46,7 +47,7 @@ def review(
             config,
             rules,
             waivers=_waivers(source),
-            history=None,
+            history=_history(source, options),
             request_id=request.id,
             breadcrumb=breadcrumb,
             skip=skip,
@@ -68,6 +69,13 @@ def _judge(data: bytes | None, origin: str, bundled: bool, directory: str | None
     """Config and rules, kept for the next request of a warm child: rules take longer to load than to run."""
     config = configuration.load(data, origin)
     return config, load_rules(bundled, directory, config)
+
+
+def _history(source: Source, options: Options) -> History | None:
+    """The past of the base, read through the same git process as the change."""
+    if not options.history or not isinstance(source, GitSource):
+        return None
+    return open_history(source.repository, source.revisions.base)
 
 
 def _waivers(source: Source) -> tuple[Waiver, ...]:

@@ -49,7 +49,11 @@ class Command:
 COMMANDS = (
     Command("scan", "review one change", "trainwarden.entry.commands_scan"),
     Command("sweep", "review many changes, or a repository's history", "trainwarden.entry.commands_sweep"),
-    Command("evaluate", "measure what is caught and what is wrongly alerted", "trainwarden.entry.commands_evaluate"),
+    Command(
+        "evaluate",
+        "measure what is caught and what is wrongly alerted",
+        "trainwarden.entry.commands_evaluate",
+    ),
     Command(
         "docs",
         "write the reference pages, or check that they are up to date",
@@ -142,6 +146,5 @@ def _complain(error: Exception) -> int:
         message, code = f"unexpected {type(error).__name__}: {error}", UNFINISHED
         hint = "this is a defect of trainwarden: please report it, with what TRAINWARDEN_DEBUG=1 shows"
     output.say(f"error: {message}")
-    if hint:
-        output.say(hint, "hint")
+    output.say(hint or "`trainwarden --help` shows the way", "hint")
     return code
