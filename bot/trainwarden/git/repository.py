@@ -24,7 +24,16 @@ EMPTY_WORD = "empty"
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:?\d{2})?)?\Z")
 _AGO = re.compile(r"\d{1,5} (day|week|month|year)s? ago\Z")
 _FULL_NAME = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\Z")
-_LOG_FORMAT = "--format=%H%x00%P%x00%ae%x00%at%x00%B%x00"
+_LOG_OPTIONS = (
+    "--format=%H%x00%P%x00%ae%x00%at%x00%B%x00",
+    "-z",
+    "--encoding=UTF-8",
+    "--no-notes",
+    "--no-decorate",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--ignore-submodules=none",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +50,14 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a repository lives: its git directory (absolute) and the width of its object names (40 or 64)."""
+    """Where a repository lives: its git directory (absolute) and the width of its object names (40 or 64).
+
+    ``granted`` are settings by which the operator allows reading it although it belongs to another user.
+    """
 
     git_dir: str
     width: int
+    granted: tuple[str, ...] = ()
 
 
 class Repository:
@@ -59,7 +72,7 @@ class Repository:
         self.path = path
         location = _locate(path)
         self.git_dir, self.width = location.git_dir, location.width
-        self.git = Git(self.git_dir, {"GIT_DIR": self.git_dir, **extra})
+        self.git = Git(self.git_dir, {"GIT_DIR": self.git_dir, **extra}, location.granted)
         self.objects = Objects(self.git)
         self.trees = Trees(self.objects)
 
@@ -185,8 +198,7 @@ class Repository:
 
     def worktree(self) -> Path:
         """The top of the worktree that ``path`` lies in. Raises ``Misuse`` for a bare repository."""
-        plain = Git(self.git.directory, {"GIT_DIR": self.git_dir})
-        found = Git(str(Path(self.path).resolve()), {}, plain.settings).run("rev-parse", "--show-toplevel")
+        found = Git(self.path, {}, self.git.settings).run("rev-parse", "--show-toplevel")
         top = Path(os.fsdecode(found.stdout.removesuffix(b"\n")))
         if found.returncode != 0 or not found.stdout.strip():
             raise Misuse(
@@ -209,11 +221,8 @@ class Repository:
         return Misuse(f"unknown revision {revision!r}: {reason}", hint)
 
     def _log(self, *arguments: str, paths: Sequence[str] = ()) -> Iterator[Commit]:
-        arguments = (_LOG_FORMAT, "-z", "--encoding=UTF-8", "--no-notes", "--no-decorate", *arguments, "--")
         with tempfile.TemporaryFile() as errors:
-            process = self.git.start(
-                "log", "--no-ext-diff", "--no-textconv", *arguments, *paths, stderr=errors
-            )
+            process = self.git.start("log", *_LOG_OPTIONS, *arguments, "--", *paths, stderr=errors)
             assert process.stdin is not None and process.stdout is not None
             process.stdin.close()
             try:
@@ -244,7 +253,7 @@ def _tokens(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _commits(tokens: Iterator[bytes]) -> Iterator[Commit]:
-    """Parses ``git log --raw -z`` in ``_LOG_FORMAT``: five fields, an empty token, then changes and paths."""
+    """Parses ``git log --raw`` with ``_LOG_OPTIONS``: five fields, an empty token, changes and paths."""
     header = next(tokens, None)
     while header is not None:
         parents, email, time, message, _ = (next(tokens) for _ in range(5))
@@ -273,15 +282,16 @@ def _checked_date(since: str) -> str:
 def _locate(path: str) -> Location:
     if not Path(path).is_dir():
         raise Misuse(f"{path} is not a directory", "Give the directory of a git repository with --repo.")
-    git = Git(path)
     arguments = ("rev-parse", "--show-object-format", "--absolute-git-dir")
-    done = git.run(*arguments)
+    granted: tuple[str, ...] = ()
+    done = Git(path).run(*arguments)
     if done.returncode != 0 and b"dubious ownership" in done.stderr:
-        done = Git(path, {}, _granted(path)).run(*arguments)
+        granted = _granted()
+        done = Git(path, {}, granted).run(*arguments)
     if done.returncode != 0:
         raise _not_readable(path, done.stderr)
     object_format, git_dir = done.stdout.removesuffix(b"\n").split(b"\n", 1)
-    return Location(os.fsdecode(git_dir), 64 if object_format == b"sha256" else 40)
+    return Location(os.fsdecode(git_dir), 64 if object_format == b"sha256" else 40, granted)
 
 
 def _not_readable(path: str, stderr: bytes) -> Misuse:
@@ -295,7 +305,7 @@ def _not_readable(path: str, stderr: bytes) -> Misuse:
     return Misuse(f"{path} cannot be opened: {complaint(stderr)}", "Check it with git -C DIRECTORY status.")
 
 
-def _granted(path: str) -> tuple[str, ...]:
+def _granted() -> tuple[str, ...]:
     """The operator's safe.directory settings from the user and system files, not from the environment."""
     kept = {name: os.environ[name] for name in ("HOME", "XDG_CONFIG_HOME") if name in os.environ}
     environment = {"PATH": clean_environment()["PATH"], "LC_ALL": "C", **kept}

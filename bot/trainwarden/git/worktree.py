@@ -43,8 +43,9 @@ class Worktree:
     """The files below ``root``. ``contents`` gives the bytes of every entry handed out, by object name."""
 
     def __init__(self, root: Path, width: int) -> None:
-        self._root = root
+        self.root = root
         self._width = width
+        self._directories: dict[str, bool] = {"": True}
         self.contents: dict[str, Contents] = {}
 
     def entry(self, path: str) -> Entry | None:
@@ -56,11 +57,20 @@ class Worktree:
             return None
 
     def stat(self, path: str) -> Stat | None:
-        """The stat of a file as it is now, or None when there is none."""
+        """The stat of a file as it is now, or None when there is none (or it lies behind a link)."""
+        if not self._is_real(path.rpartition("/")[0]):
+            return None
         try:
-            return Stat.of((self._root / path).lstat())
+            return Stat.of((self.root / path).lstat())
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def _is_real(self, directory: str) -> bool:
+        """Whether a path is made of directories only; remembered, as the index names each often."""
+        if directory not in self._directories:
+            above = self._is_real(directory.rpartition("/")[0])
+            self._directories[directory] = above and not (self.root / directory).is_symlink()
+        return self._directories[directory]
 
     def _entry(self, path: str, parent: int) -> Entry | None:
         name = path.rpartition("/")[2]
@@ -94,7 +104,7 @@ class Worktree:
 
     def _nested(self, path: str) -> Entry | None:
         """The commit a nested repository stands at; None for an ordinary directory."""
-        directory = self._root / path
+        directory = self.root / path
         if not os.path.lexists(directory / ".git"):
             return None
         git = Git(str(directory), {"GIT_CEILING_DIRECTORIES": str(directory.parent)})
@@ -105,7 +115,7 @@ class Worktree:
     @contextmanager
     def _parent(self, path: str) -> Iterator[int]:
         """An open directory that holds ``path``. A link on the way raises ``NotADirectoryError``."""
-        current = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        current = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for name in path.split("/")[:-1]:
                 below = os.open(name, _DIRECTORY, dir_fd=current)
@@ -149,9 +159,8 @@ def worktree_change(repository: Repository, worktree: Worktree, tree: str, path:
 
 
 def _candidates(repository: Repository, worktree: Worktree, tree: str) -> set[str]:
-    git = Git(
-        str(repository.worktree()), {**repository.git.extra, "GIT_WORK_TREE": str(repository.worktree())}
-    )
+    root = str(worktree.root)
+    git = Git(root, {**repository.git.extra, "GIT_WORK_TREE": root}, repository.git.settings)
     indexed_at = _modified_at(Path(repository.git_dir, "index"))
     entries = index_entries(git)
     left_out = {each.path for each in entries if each.flags & ABSENT_ON_PURPOSE}
@@ -162,8 +171,12 @@ def _candidates(repository: Repository, worktree: Worktree, tree: str) -> set[st
 
 
 def _is_clean(entry: IndexEntry, found: Stat | None, indexed_at: int) -> bool:
-    """Whether the stat proves the file to be as indexed; one written as late as the index proves nothing."""
-    return entry.stage == 0 and entry.stat == found and entry.stat.mtime < indexed_at
+    """Whether the stat proves the file to be as indexed.
+
+    It proves nothing for one written as late as the index, nor for the directory of a submodule.
+    """
+    is_provable = entry.stage == 0 and entry.entry.mode != SUBMODULE
+    return is_provable and entry.stat == found and entry.stat.mtime < indexed_at
 
 
 def _modified_at(index: Path) -> int:
