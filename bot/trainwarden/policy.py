@@ -101,7 +101,8 @@ def _waive(finding: Finding, waived: frozenset[tuple[str, str, str]]) -> Finding
 # -- weights
 
 
-def _counted(site: Site) -> dict[str, Finding]:
+def counted(site: Site) -> dict[str, Finding]:
+    """The active findings of a site, one a rule: what counts as evidence."""
     return {finding.rule: finding for finding in site.findings if finding.stage == "active"}
 
 
@@ -111,7 +112,7 @@ def rule_weight(finding: Finding, table: Table) -> float:
 
 
 def _weight(site: Site, table: Table) -> float:
-    told = math.fsum(rule_weight(finding, table) for _, finding in sorted(_counted(site).items()))
+    told = math.fsum(rule_weight(finding, table) for _, finding in sorted(counted(site).items()))
     return table.edits.of(site.signals) + told
 
 
@@ -119,7 +120,7 @@ def _meetings(sites: Iterable[Site], table: Table) -> dict[tuple[str, str], floa
     """A bonus for members in which findings of several roles meet."""
     roles: dict[tuple[str, str], set[Role]] = defaultdict(set)
     for site in sites:
-        for finding in _counted(site).values():
+        for finding in counted(site).values():
             if rule_weight(finding, table) > 0:
                 roles[site.member].add(finding.role)
     return {member: _MEETING * (len(found) - 1) for member, found in roles.items() if len(found) > 1}
@@ -166,7 +167,7 @@ def _shared(
     powered = [table.power * one for one in evidence]
     whole = _log_sum(powered)
     ranked = sorted(range(len(sites)), key=lambda i: (-evidence[i], *_place(sites[i])))
-    unnamed = [i for i in ranked if not _counted(sites[i]) and sites[i].edit is not None]
+    unnamed = [i for i in ranked if not counted(sites[i]) and sites[i].edit is not None]
     shown = set(unnamed[:_MOST_UNNAMED])
     found: list[Finding] = []
     for i in ranked:
@@ -178,7 +179,7 @@ def _shared(
 
 
 def _of_site(site: Site, evidence: float, share: float, show: bool, table: Table) -> list[Finding]:
-    counted = _counted(site)
+    counted = counted(site)
     weighed = {rule: max(rule_weight(finding, table), 0.01) for rule, finding in counted.items()}
     whole = math.fsum(weighed.values()) or 1.0
     found = []

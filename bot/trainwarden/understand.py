@@ -97,8 +97,7 @@ def _read_python(file: _Open) -> None:
     old = outline.read(before) if before is not None else None
     new = outline.read(after) if after is not None else None
     edits = compare(file.pair.path, old, new)
-    base_lines = before.split("\n") if before is not None else []
-    head_lines = after.split("\n") if after is not None else []
+    base_lines, head_lines = _lines(before), _lines(after)
     lines = LineMap(base_lines, head_lines) if before is not None and after is not None else None
     fresh = lines.new_lines() if lines is not None else range(1, len(head_lines) + 1)
     file.head_lines = len(head_lines)
@@ -107,6 +106,11 @@ def _read_python(file: _Open) -> None:
     if new is not None:
         _broken(file, old, new, set(fresh))
     file.raw = RawFile(file.pair.path, edits, lines)
+
+
+def _lines(text: str | None) -> list[str]:
+    """The lines of a text; the line end of the last one does not begin another."""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _decoded(file: _Open, version: FileVersion | None) -> str | None:

@@ -169,7 +169,7 @@ def _wrapping(before: Node, after: Node, where: _Where) -> list[Delta] | None:
 
 def _wrap_kind(inner: Node, large: Node, grew: bool) -> DeltaKind:
     parent = inner.parent
-    if parent is not None and parent is large or large.kind in ("binary", "boolop"):
+    if (parent is not None and parent is large) or large.kind in ("binary", "boolop"):
         if large.kind == "unary":
             return "negated" if large.value == "not" else "sign"
         if large.kind in ("binary", "boolop"):
@@ -203,9 +203,7 @@ def _call(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     if old.hash != new.hash:
         if old.kind == new.kind == "attribute" and old.value == new.value:
             yield from _diff(old.children[0], new.children[0], _Where(new.name, "", before, after))
-        elif old.kind == new.kind == "attribute" and old.children[0].hash == new.children[0].hash:
-            yield _delta("callee", old, new, where)
-        elif is_dotted(old) and is_dotted(new):
+        elif (old.kind == new.kind == "attribute" and old.children[0].hash == new.children[0].hash) or (is_dotted(old) and is_dotted(new)):
             yield _delta("callee", old, new, where)
         else:
             yield from _diff(old, new, where)

@@ -69,9 +69,7 @@ def _target(target: Node, before: names.Scope) -> Iterator[Delta]:
         name = names.normal(target.value)
         if before.bindings(name) or name in before.parameters:
             yield Delta("rebound", None, target, line=target.line)
-    elif target.kind == "subscript":
-        yield Delta("mutated", None, target, line=target.line)
-    elif target.kind == "attribute" and target.children[0].value != "self":
+    elif target.kind == "subscript" or (target.kind == "attribute" and target.children[0].value != "self"):
         yield Delta("mutated", None, target, line=target.line)
     elif target.kind in ("tuple", "list"):
         for inner in target.children:

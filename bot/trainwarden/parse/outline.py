@@ -80,7 +80,7 @@ class _Collector:
         """Splits a module or class body into its definitions and the run of other statements."""
         rest: list[Syntax] = []
         for child in block.children:
-            if child.type == "comment" or not child.is_named and not child.is_error:
+            if child.type == "comment" or (not child.is_named and not child.is_error):
                 continue
             inner = _definition(child)
             if inner is None:

@@ -1,0 +1,119 @@
+"""``python -m trainwarden.lab.calibrate``: cases, fixes and ordinary commits in, ``rules/evidence.json`` out.
+
+Learns only from the repositories of the *choose* split. Prints what the table achieves on repositories that were held
+out (six folds of whole repositories), then fits on all of them and sets slope and offset so that 1 % of the ordinary
+commits reach the review threshold and 0.1 % the block threshold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trainwarden.evaluate import casefile, fixes, ordinary
+from trainwarden.evaluate.assembly import Material, Selection, assemble
+from trainwarden.evaluate.mirrors import Mirrors
+from trainwarden.evaluate.ordinary import parse_splits
+from trainwarden.lab.examples import examples
+from trainwarden.lab.fit import Example, Fitted, Floats, Held, Settings, cross_validated, fit, recall
+
+LEVELS = (0.01, 0.02, 0.05, 0.10)
+REVIEW, BLOCK = 0.35, 0.9
+REVIEW_RATE, BLOCK_RATE = 0.01, 0.001
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Calibrates and writes the table. Exit code 0; errors are raised."""
+    arguments = _parser().parse_args(argv)
+    learned = _examples(arguments)
+    settings = Settings()
+    _tell(Counter(example.group for example in learned))
+    held = cross_validated(learned, settings)
+    for line in _figures(learned, held):
+        sys.stdout.write(line + "\n")
+    fitted = fit(learned, settings)
+    table = _table(fitted, settings, held.totals[[e.group == "ordinary" for e in learned]])
+    Path(arguments.out).write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m trainwarden.lab.calibrate", description=__doc__)
+    parser.add_argument("--cases", nargs="+", default=[], metavar="FILE")
+    parser.add_argument("--fixes", metavar="FILE")
+    parser.add_argument("--ordinary", required=True, metavar="FILE")
+    parser.add_argument("--mirrors", required=True, metavar="DIR")
+    parser.add_argument("--repos", required=True, metavar="FILE", help="owner/name and split, tab-separated")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", default="rules/evidence.json", metavar="FILE")
+    return parser
+
+
+def _examples(arguments: argparse.Namespace) -> list[Example]:
+    splits = parse_splits(Path(arguments.repos).read_bytes(), arguments.repos)
+    chosen = frozenset(name for name, split in splits.items() if split == "choose")
+    material = Material(
+        cases=tuple(c for name in arguments.cases for c in casefile.parse(Path(name).read_bytes(), name)),
+        fixes=fixes.parse(Path(arguments.fixes).read_bytes(), arguments.fixes) if arguments.fixes else (),
+        ordinary=ordinary.parse(Path(arguments.ordinary).read_bytes(), arguments.ordinary),
+    )
+    assembled = assemble(material, Selection(repos=chosen, python=True), Mirrors(arguments.mirrors))
+    made = []
+    for example in examples(assembled.samples, arguments.jobs):
+        made.append(example)
+        sys.stderr.write(f"\r{len(made)} of {len(assembled.samples)} changes read")
+    sys.stderr.write("\n")
+    return [example for example in made if example.instances]
+
+
+def _tell(groups: Counter[str]) -> None:
+    sys.stdout.write(", ".join(f"{count} {name}" for name, count in sorted(groups.items())) + "\n")
+
+
+def _figures(learned: Sequence[Example], held: Held) -> list[str]:
+    groups = ("case", "undone", "honest", "forward")
+    lines = ["alerts  " + "".join(f"{group:>16}" for group in groups)]
+    for level in LEVELS:
+        cells = []
+        for group in groups:
+            caught, placed = recall(learned, held, group, level)
+            cells.append(f"{100 * caught:6.1f} /{100 * placed:5.1f} %")
+        lines.append(f"{100 * level:4.0f} %  " + "".join(f"{cell:>16}" for cell in cells))
+    return lines
+
+
+def _table(fitted: Fitted, settings: Settings, ordinary_totals: Floats) -> dict[str, object]:
+    slope, offset = _risk_scale(ordinary_totals)
+    return {
+        "schema": "trainwarden/evidence/1",
+        "intercept": round(fitted.intercept, 4),
+        "signals": {name: round(weight, 3) for name, weight in fitted.signals.items() if abs(weight) >= 0.02},
+        "rules": {name: round(weight, 3) for name, weight in fitted.rules.items()},
+        "power": settings.power,
+        "size": settings.size,
+        "slope": round(slope, 4),
+        "offset": round(offset, 4),
+    }
+
+
+def _risk_scale(ordinary_totals: Floats) -> tuple[float, float]:
+    """Slope and offset that put the review and block thresholds at their rates of ordinary commits."""
+    ranked = np.sort(ordinary_totals)[::-1]
+    review, block = (float(ranked[int(rate * len(ranked))]) for rate in (REVIEW_RATE, BLOCK_RATE))
+    slope = (_logit(BLOCK) - _logit(REVIEW)) / max(block - review, 0.25)
+    return slope, _logit(REVIEW) - slope * review
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
