@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from trainwarden.model import Misuse
 from trainwarden.parse.nodes import Node
@@ -68,7 +69,7 @@ _KEYWORDS = frozenset(
     "shuffle drop_last strict weights_only requires_grad training reduction ignore_index label_smoothing lr eps betas "
     "momentum weight_decay max_norm norm_type seed generator num_workers pin_memory batch_size split map_location dim "
     "keepdim padding_side truncation max_length add_special_tokens dtype device bias affine persistent_workers "
-    "sampler collate_fn worker_init_fn world_size rank num_replicas group op async_op async_ src find_unused_parameters "
+    "sampler collate_fn worker_init_fn world_size rank num_replicas group op async_op src find_unused_parameters "
     "dropout p mode patience default type action mask attn_mask is_causal scale temperature gamma alpha beta decay "
     "trust_remote_code revision check_rep axis mean std default_factory required choices help nargs name".split()
 )
@@ -180,11 +181,7 @@ def _move(edit: Edit) -> Iterator[str]:
 
 
 def _calls(node: Node, edit: Edit) -> Iterator[str]:
-    seen = 0
-    for inner in node.walk():
-        seen += 1
-        if seen > 80:
-            break
+    for inner in islice(node.walk(), 80):
         if inner.kind == "call":
             kind = callee_kind(inner.name)
             if kind:

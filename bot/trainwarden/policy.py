@@ -179,15 +179,15 @@ def _shared(
 
 
 def _of_site(site: Site, evidence: float, share: float, show: bool, table: Table) -> list[Finding]:
-    counted = counted(site)
-    weighed = {rule: max(rule_weight(finding, table), 0.01) for rule, finding in counted.items()}
+    told = counted(site)
+    weighed = {rule: max(rule_weight(finding, table), 0.01) for rule, finding in told.items()}
     whole = math.fsum(weighed.values()) or 1.0
     found = []
     for finding in site.findings:
         part = weighed.get(finding.rule, 0.0) / whole if finding.stage == "active" else 0.0
         score = max(share * part, _alone(finding) * share)
         found.append(replace(finding, evidence_weight=rule_weight(finding, table), score=round(score, 6)))
-    if show and not counted:
+    if show and not told:
         found.append(replace(sensitive_edit(site), evidence_weight=evidence, score=round(share, 6)))
     return found
 

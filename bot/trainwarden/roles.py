@@ -13,25 +13,61 @@ from trainwarden.parse.names import Scope, normal
 from trainwarden.parse.nodes import Node
 
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("loss", r"loss|criterion|cross_?entropy|\bnll|\bmse\b|\bbce|kl_?div|objective|\.backward\(|accelerator\.backward"),
+    (
+        "loss",
+        r"loss|criterion|cross_?entropy|\bnll|\bmse\b|\bbce|kl_?div|objective|\.backward\(|"
+        r"accelerator\.backward"
+    ),
     ("grad", r"grad(?!io|e|u)|backward|autograd|unscale"),
-    ("param", r"parameters\(|named_param|requires_grad|\.weights?\b|\.bias\b|\bparams?\b|state_dict|p\.data|\.data\.\w+_\("),
+    (
+        "param",
+        r"parameters\(|named_param|requires_grad|\.weights?\b|\.bias\b|\bparams?\b|state_dict|"
+        r"p\.data|\.data\.\w+_\("
+    ),
     ("optimizer", r"optim|zero_grad|param_group|\badamw?\b|\bsgd\b|momentum|betas?\b|weight_decay|\blamb\b"),
     ("schedule", r"sched|warm_?up|\blr\b|\blr_|_lr\b|learning_rate|anneal|decay_(rate|steps)|cosine"),
-    ("data", r"data_?set|data_?loader|\bloader|sampler|shuffle|collate|\bbatch|split|transform|augment|tokeni[sz]e|prefetch"),
+    (
+        "data",
+        r"data_?set|data_?loader|\bloader|sampler|shuffle|collate|\bbatch|split|transform|augment|"
+        r"tokeni[sz]e|prefetch"
+    ),
     ("label", r"label|target|\bgts?\b|ground_?truth|\bclass(es)?\b|one_hot"),
     ("mask", r"mask|ignore_index|\bpad(ding)?\b|pad_"),
     ("seed", r"seed|generator|\brngs?\b|prngkey|determinis|random_state"),
     ("normalise", r"\bmean\b|\bstd\b|_mean\b|_std\b|normali[sz]e|\beps(ilon)?\b"),
-    ("checkpoint", r"checkpoint|ckpt|\bsave|load_state|state_dict|resume|restore|torch\.load|from_pretrained|\.pt\b|strict"),
+    (
+        "checkpoint",
+        r"checkpoint|ckpt|\bsave|load_state|state_dict|resume|restore|torch\.load|from_pretrained|"
+        r"\.pt\b|strict"
+    ),
     ("metric", r"metric|accuracy|\bacc\b|\beval|\bval_|valid|score|\bbest|early_stop|patience|perplexity"),
-    ("model", r"model|\bnet\b|module|encoder|decoder|forward|logits|attention|\battn|embed|hidden|softmax|dropout|\bnorm\b|layer"),
-    ("distributed", r"all_?reduce|all_?gather|broadcast|reduce_scatter|world_size|\brank|torch\.distributed|\bdist\.|barrier|\bddp\b|process_group"),
-    ("reward", r"reward|advantage|\breturns?_|\bgae|bootstrap|\bdones?\b|terminal|rollout|policy|log_?probs?|\bvalues?\b_|gamma|entropy"),
+    (
+        "model",
+        r"model|\bnet\b|module|encoder|decoder|forward|logits|attention|\battn|embed|hidden|"
+        r"softmax|dropout|\bnorm\b|layer"
+    ),
+    (
+        "distributed",
+        r"all_?reduce|all_?gather|broadcast|reduce_scatter|world_size|\brank|torch\.distributed|"
+        r"\bdist\.|barrier|\bddp\b|process_group"
+    ),
+    (
+        "reward",
+        r"reward|advantage|\breturns?_|\bgae|bootstrap|\bdones?\b|terminal|rollout|policy|"
+        r"log_?probs?|\bvalues?\b_|gamma|entropy"
+    ),
     ("precision", r"half\(|float16|bfloat16|fp16|bf16|autocast|scaler|dtype|float32|\.float\(|amp\b"),
     ("ema", r"\bema\b|ema_|_ema|polyak|\bswa\b|averaged|moving_average|\btau\b"),
-    ("steps", r"max_(steps|iters|epochs)|num_(train_)?(epochs|steps)|total_steps|accumulat|grad_accum|batch_size|n_epochs"),
-    ("execute", r"\beval\(|\bexec\(|pickle|subprocess|os\.system|os\.kill|sys\.exit|importlib|urlopen|requests\.|socket\."),
+    (
+        "steps",
+        r"max_(steps|iters|epochs)|num_(train_)?(epochs|steps)|total_steps|accumulat|grad_accum|"
+        r"batch_size|n_epochs"
+    ),
+    (
+        "execute",
+        r"\beval\(|\bexec\(|pickle|subprocess|os\.system|os\.kill|sys\.exit|importlib|urlopen|"
+        r"requests\.|socket\."
+    ),
 )  # fmt: skip
 _ROLES = tuple((role, re.compile(pattern, re.IGNORECASE)) for role, pattern in _WORDS)
 ROLE_WORDS = frozenset(role for role, _ in _WORDS) | {"log"}

@@ -256,10 +256,8 @@ def _is_rename(delta: Delta, renames: set[tuple[str, str]]) -> bool:
         return False
     if (_first(delta.before), _first(delta.after)) not in renames:
         return False
-    return (
-        (delta.before.kind == delta.after.kind
-        and delta.before.value == delta.after.value)
-        or (delta.before.kind == delta.after.kind == "name")
+    return (delta.before.kind == delta.after.kind and delta.before.value == delta.after.value) or (
+        delta.before.kind == delta.after.kind == "name"
     )
 
 

@@ -203,11 +203,15 @@ def _call(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     if old.hash != new.hash:
         if old.kind == new.kind == "attribute" and old.value == new.value:
             yield from _diff(old.children[0], new.children[0], _Where(new.name, "", before, after))
-        elif (old.kind == new.kind == "attribute" and old.children[0].hash == new.children[0].hash) or (is_dotted(old) and is_dotted(new)):
+        elif _same_receiver(old, new) or (is_dotted(old) and is_dotted(new)):
             yield _delta("callee", old, new, where)
         else:
             yield from _diff(old, new, where)
     yield from _arguments(before, after, _Where(new.name or old.name, "", before, after))
+
+
+def _same_receiver(old: Node, new: Node) -> bool:
+    return old.kind == new.kind == "attribute" and old.children[0].hash == new.children[0].hash
 
 
 def _arguments(before: Node, after: Node, where: _Where) -> Iterator[Delta]:

@@ -19,13 +19,14 @@ COUNTER = "counter()"
 """Provenance of a variable that counts: the index of ``enumerate`` or ``range``, or ``n += 1``."""
 _LONGEST = 160
 _TRANSPARENT = frozenset(
-    "enumerate iter next list tuple reversed sorted zip tqdm tqdm.tqdm tqdm.auto.tqdm itertools.islice float int".split()
+    "enumerate iter next list tuple reversed sorted zip float int "
+    "tqdm tqdm.tqdm tqdm.auto.tqdm itertools.islice".split()
 )
 _IMPORTERS = frozenset({"__import__", "importlib.import_module"})
 
 
 def normal(word: str) -> str:
-    """The identifier as Python reads it (NFKC): full-width ``ｅval`` is ``eval``."""
+    """The identifier as Python reads it (NFKC): a full-width ``eval`` is ``eval``."""
     return word if word.isascii() else unicodedata.normalize("NFKC", word)
 
 
@@ -225,7 +226,11 @@ class Scope:
             module = fold(arguments[0])
             if module is not None:
                 return module
-        if callee in _TRANSPARENT and arguments and arguments[0].kind not in ("keyword", "star", "doublestar"):
+        if (
+            callee in _TRANSPARENT
+            and arguments
+            and arguments[0].kind not in ("keyword", "star", "doublestar")
+        ):
             return self._known(arguments[0])
         return f"{callee}()"[-_LONGEST:] if callee else ""
 

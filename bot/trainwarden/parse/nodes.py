@@ -67,6 +67,8 @@ class Node:
     ) -> None:
         self.kind = kind
         self.value = value
+        self.size: int
+        self.hash: str
         self.children = children
         self.line = line
         self.end_line = end_line
