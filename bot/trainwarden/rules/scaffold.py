@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trainwarden.model import Misuse
-from trainwarden.rules.schema import FAMILIES
+from trainwarden.rules.schema import FAMILIES, is_id
 
 _TEMPLATE = """\
 id: {name}
@@ -53,7 +53,9 @@ cases:
 
 
 def write_rule(directory: Path, name: str, family: str) -> Path:
-    """Writes the beginning of a rule and returns its path. Raises ``Misuse`` when it is there already."""
+    """Writes the beginning of a rule and returns its path. Raises ``Misuse`` when it cannot be."""
+    if not is_id(name):
+        raise Misuse(f"{name!r} is no name for a rule", "lower-case words joined by '-': gradient-clip-removed")
     path = directory / family / f"{name}.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = _TEMPLATE.format(name=name, title=name.replace("-", " ").capitalize(), letter=FAMILIES[family])

@@ -183,6 +183,11 @@ def from_plain(plain: Mapping[str, Any], origin: str) -> Rule:
     return Rule(**values, origin=origin)
 
 
+def is_id(name: str) -> bool:
+    """Whether a text can name a rule: lower-case words joined by ``-``."""
+    return _ID.match(name) is not None
+
+
 def technique_exists(name: str) -> bool:
     """Whether a technique id is in the taxonomy (A01 to N12)."""
     match = _TECHNIQUE.match(name)
@@ -247,7 +252,7 @@ class _Reader:
     def _identity(self, words: Mapping[str, Any], family: str, name: str) -> None:
         if words["id"] != name:
             raise self.error(f"id {words['id']!r} is not the file name {name!r}", ("id",))
-        if not _ID.match(name):
+        if not is_id(name):
             raise self.error(f"id {name!r} is not lower-case words joined by '-'", ("id",))
         for technique in words["technique"]:
             if not technique_exists(technique):
