@@ -173,6 +173,24 @@ def test_a_reader_that_goes_away_is_no_traceback(repository):
     assert process.wait() in (0, 1)
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(repository, tmp_path, closed):
+    target = tmp_path / "report.json"
+    words = f"scan --repo {repository.path} --base {repository.first} --head {repository.second}"
+    command = f"{COMMAND[0]} {words} --format json --output {target} {closed}"
+    assert subprocess.run(["sh", "-c", command]).returncode in (0, 1)
+    assert json.loads(target.read_text())["coverage"]["read"] == 1
+    assert subprocess.run(["sh", "-c", f"{COMMAND[0]} scan --bogus {closed}"]).returncode == 2
+
+
+def test_a_full_disk_is_not_green(repository):
+    words = ["scan", "--repo", repository.path, "--base", repository.first, "--head", repository.second]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 3
+    assert done.stderr.startswith("trainwarden: error: cannot write to standard output: No space left")
+
+
 def test_interruption_exits_with_130_and_leaves_no_process(repository, tmp_path):
     fifo = tmp_path / "never"
     os.mkfifo(fifo)  # nobody writes: the door waits for the patch

@@ -206,12 +206,17 @@ def test_the_child_ends_when_its_supervisor_is_killed(tmp_path):
         "with Reviewer(Options(), 'sandbox_targets:leaves_a_helper') as reviewer:\n"
         "    reviewer.review(Request(sys.argv[1], 'range', 'a', 'b'))\n"
     )
-    supervisor = subprocess.Popen([sys.executable, "-c", script, str(note)])
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    supervisor = subprocess.Popen([sys.executable, "-c", script, str(note)], env=environment)
     child, helper = _pids(note)
+    assert list(scratch.iterdir())
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait()
     assert gone(child)
     assert gone(helper)
+    assert not list(scratch.iterdir())
 
 
 def _pids(note):

@@ -14,6 +14,7 @@ import os
 import pickle
 import resource
 import select
+import shutil
 import signal
 import sys
 import threading
@@ -49,6 +50,7 @@ def main(arguments: list[str]) -> None:
         inbox.feed(data)
         for _, payload in inbox.frames():
             wire.write(answers, _answer(review, payload, requests, answers, megabytes))
+    _orphaned()
 
 
 def _confine(megabytes: int) -> None:
@@ -115,10 +117,16 @@ def _watched(job: Callable[[], bytes], requests: int) -> bytes:
     poll.register(requests, 0)  # only hang-up and error are asked for
     ready = {descriptor for descriptor, _ in poll.poll()}
     if requests in ready and done not in ready:
-        os.killpg(0, signal.SIGKILL)
+        _orphaned()
     worker.join()
     os.close(done)
     return results[0]
+
+
+def _orphaned() -> None:
+    """The supervisor is gone: removes the temporary files that it would have removed, and ends the whole group."""
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _outcome(job: Callable[[], bytes]) -> bytes:

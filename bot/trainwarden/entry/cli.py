@@ -77,6 +77,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; never raises, never prints a traceback unless debugging."""
+    output.open_streams()
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         return _dispatch(arguments)

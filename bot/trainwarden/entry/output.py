@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
-from trainwarden.model import Misuse, Report, VerdictName
+from trainwarden.model import Misuse, Report, Unfinished, VerdictName
 
 FORMATS = {
     "text": "trainwarden.report.text",
@@ -56,17 +56,22 @@ def columns(stream: TextIO) -> int:
 def write(text: str, destination: str | None) -> None:
     """Writes to standard output, or to a file that appears whole or not at all. UTF-8 whatever the locale.
 
-    Raises ``Misuse`` when the file cannot be written and ``BrokenPipeError`` when nobody reads.
+    Raises ``Misuse`` when the file cannot be written, ``Unfinished`` when standard output cannot, and
+    ``BrokenPipeError`` when nobody reads it.
     """
     data = text.encode("utf-8", "backslashreplace")
-    if destination is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
     try:
-        _write_file(Path(destination), data)
+        if destination is None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        else:
+            _write_file(Path(destination), data)
+    except BrokenPipeError:
+        raise
     except OSError as error:
+        if destination is None:
+            mute()
+            raise Unfinished(f"cannot write to standard output: {error.strerror}") from error
         raise Misuse(f"cannot write {destination}: {error.strerror}", "name a file you may write") from error
 
 
@@ -82,6 +87,17 @@ def _write_file(path: Path, data: bytes) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def open_streams() -> None:
+    """Opens standard streams that the caller closed, on nothing: the next file opened would take their place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def say(message: str, who: str = "trainwarden") -> None:
