@@ -174,21 +174,54 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("content", FILES.values(), ids=FILES)
-def test_a_hostile_training_file_is_read_or_not_green(capfd, repo, content):
-    repo.commit({"evil/train.py": content, "train.py": SABOTAGED, "zzz/train.py": SABOTAGED})
-    code, report, err = scan(capfd, repo, "--fail-on", "review", "--seconds", "16")
-    assert err == ""
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """One sweep over a commit for each hostile file, with sabotage beside it: exit code and reports by name."""
+    place = tmp_path_factory.mktemp("hostile")
+    repo = GitRepository(place / "repo")
+    rows = []
+    for name, content in FILES.items():
+        head = repo.commit({"evil/train.py": content, "train.py": SABOTAGED, "zzz/train.py": SABOTAGED})
+        rows.append(json.dumps({"id": name, "base": repo.first, "head": head}))
+        repo.git("reset", "-q", "--hard", repo.first)
+    (place / "ranges").write_text("\n".join(rows))
+    words = ["--ranges", place / "ranges", "--resume", place / "reports", "--seconds", "16"]
+    code = cli.main(["sweep", "--repo", str(repo.path), *map(str, words), "--fail-on", "review"])
+    lines = (place / "reports").read_text().splitlines()
+    return code, {report["id"]: report for report in map(json.loads, lines)}
+
+
+def test_no_hostile_file_costs_a_report(reports):
+    code, by_name = reports
+    assert sorted(by_name) == sorted(FILES)
+    assert code == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_hostile_training_file_is_read_or_not_green(reports, name):
+    report = reports[1][name]
     assert report["verdict"] in ("pass", "review", "block")
     assert report["coverage"]["changed"] == 3
     assert accounted(report)
     unread = {entry["path"] for entry in report["coverage"]["unread"]}
     assert unread <= {"evil/train.py"}
-    if unread:
-        assert report["verdict"] != "pass"
-        assert code == 1
+    assert not unread or report["verdict"] != "pass"
     told = {row["path"] for row in report["behaviour"] if "lr" in row["fact"]}
     assert {"train.py", "zzz/train.py"} <= told
+
+
+@pytest.mark.parametrize("name", ["a 10 MB line", "a utf-7 cookie", "1,500 nested brackets"])
+def test_what_was_not_read_is_told_with_its_reason(reports, name):
+    (unread, *_) = reports[1][name]["coverage"]["unread"]
+    assert unread["path"] == "evil/train.py"
+    assert unread["reason"]
+
+
+def test_an_unread_training_file_alone_is_not_green(capfd, repo):
+    repo.commit({"evil/train.py": FILES["a 10 MB line"]})
+    code, report, _ = scan(capfd, repo, "--fail-on", "review")
+    assert (code, report["coverage"]["read"]) == (1, 0)
+    assert report["verdict"] in ("review", "block")
 
 
 def test_five_thousand_changed_files(capfd, tmp_path):
