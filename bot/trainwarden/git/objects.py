@@ -82,6 +82,8 @@ class Objects:
         return Found(oid, type_, _exactly(process.stdout, int(size)))
 
     def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()  # it died between two requests, over no object
         if self._process is None:
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
             self._process = self._git.start("cat-file", "--batch", stderr=self._errors)

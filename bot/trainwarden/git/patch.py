@@ -1,8 +1,7 @@
 """A unified diff and a base tree in, the tree with the diff applied out.
 
-Git itself applies the diff (renames, modes, binary literals and deltas, quoting), but to a scratch index and
-a scratch object directory outside the repository, which borrows the repository's objects and is never
-written.
+Git itself applies the diff (renames, modes, binary literals and deltas, quoting), but to a scratch index and a
+scratch object directory outside the repository, which lends its objects and is given none.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Comes in: a directory. Goes out: object names, bytes, commits. Nothing here writ
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import subprocess
@@ -21,8 +22,8 @@ from trainwarden.model import Misuse, Unfinished
 
 EMPTY_WORD = "empty"
 
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:?\d{2})?)?\Z")
-_AGO = re.compile(r"\d{1,5} (day|week|month|year)s? ago\Z")
+_AGO = re.compile(r"(\d{1,4}) (day|week|month|year)s? ago\Z")
+_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 _FULL_NAME = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\Z")
 _LOG_OPTIONS = (
     "--format=%H%x00%P%x00%ae%x00%at%x00%B%x00",
@@ -182,13 +183,13 @@ class Repository:
     ) -> list[tuple[str, str]]:
         """(parent, commit) for the non-merge commits on the first-parent line of ``tip``, newest first.
 
-        The parent of a root commit is the empty tree. ``since`` is an ISO date or "3 weeks ago". Commits
-        whose parents a shallow clone lacks are left out: there is nothing to compare them with. Raises
-        ``Misuse``.
+        The parent of a root commit is the empty tree. ``since`` is an ISO date (in UTC unless it says otherwise)
+        or "3 weeks ago" (months of 30 days, years of 365). Commits whose parents a shallow clone lacks are left
+        out: there is nothing to compare them with. Raises ``Misuse``.
         """
         options = [] if limit is None else [f"-n{limit}"]
         if since is not None:
-            options.append("--since=" + _checked_date(since))
+            options.append(f"--max-age={_timestamp(since)}")
         listed = self.git.output(
             "rev-list", "--first-parent", "--no-merges", "--parents", *options, self.resolve(tip), "--"
         )
@@ -272,11 +273,18 @@ def _commits(tokens: Iterator[bytes]) -> Iterator[Commit]:
         )
 
 
-def _checked_date(since: str) -> str:
-    # Git reads any other words as "now", which would quietly select nothing.
-    if not (_ISO_DATE.match(since) or _AGO.match(since)):
-        raise Misuse(f"{since!r} is not a date", 'Write it like 2026-01-31 or "3 weeks ago".')
-    return since
+def _timestamp(since: str) -> int:
+    """Seconds since 1970. Git's own reading of dates takes what it does not understand for "now"."""
+    try:
+        if found := _AGO.match(since):
+            days = datetime.timedelta(int(found[1]) * _DAYS[found[2]])
+            moment = datetime.datetime.now(datetime.UTC) - days
+        else:
+            moment = datetime.datetime.fromisoformat(since)
+    except (ValueError, OverflowError):
+        raise Misuse(f"{since!r} is not a date", 'Write it like 2026-01-31 or "3 weeks ago".') from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    return max(0, int(moment.timestamp()))
 
 
 def _locate(path: str) -> Location:
