@@ -204,6 +204,9 @@ def test_compiled_rules_judge_alike(tmp_path: Path) -> None:
     assert bundle.compile_rules(tmp_path) == 2
     fast = rule_set(bundle.bundled_rules(tmp_path))
     assert fast.digest == slow.digest
+    assert [(one.needs, two.needs) for one, two in zip(fast.rules, slow.rules, strict=True)] == [
+        (("e:added",), ())
+    ] * 2
     compiled = json.loads((tmp_path / bundle.COMPILED).read_text())
     compiled["rules"][0][1]["severity"] = "low"
     (tmp_path / bundle.COMPILED).write_text(json.dumps(compiled))
@@ -215,7 +218,7 @@ def test_compiled_rules_judge_alike(tmp_path: Path) -> None:
 def test_a_broken_compiled_form_is_ignored(tmp_path: Path) -> None:
     """Rules then come from their files."""
     pack(tmp_path)
-    for content in ("", "[]", '{"version": 1}', '{"version": 99, "sources": "", "rules": []}'):
+    for content in ("", "[]", '{"version": 2}', '{"version": 99, "sources": "", "rules": []}'):
         (tmp_path / bundle.COMPILED).write_text(content)
         assert [rule.id for rule in bundle.bundled_rules(tmp_path)] == ["probe"]
 

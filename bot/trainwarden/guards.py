@@ -51,12 +51,17 @@ _EXITS = frozenset({"return", "continue", "break", "raise"})
 _LOOPS = frozenset({"for", "while"})
 
 
-def classify(test: Node, scope: Scope) -> frozenset[str]:
-    """The guard kinds of a condition; ``other`` when nothing speaks."""
-    words = " ".join(_vocabulary(test, scope))
+def kinds_of_words(words: str) -> set[str]:
+    """The kinds that resolved names speak of."""
     kinds = {kind for kind, pattern in _KINDS if pattern.search(words)}
     if "random" in kinds and "random_state" in words and "random(" not in words:
         kinds.discard("random")
+    return kinds
+
+
+def classify(test: Node, scope: Scope) -> frozenset[str]:
+    """The guard kinds of a condition; ``other`` when nothing speaks."""
+    kinds = kinds_of_words(" ".join(_vocabulary(test, scope)))
     if _is_none_check(test):
         kinds.add("none-check")
     return frozenset(kinds or {"other"})

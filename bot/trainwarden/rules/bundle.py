@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from trainwarden.resources import rules_dir
+from trainwarden.rules.conditions import ANY_FILE, needs, with_parameters
 from trainwarden.rules.schema import Rule, from_plain, read_directory, to_plain
 
 COMPILED = "compiled.json"
-_VERSION = 1
+_VERSION = 2
 
 
 def bundled_rules(directory: Path | None = None) -> list[Rule]:
@@ -27,7 +28,7 @@ def bundled_rules(directory: Path | None = None) -> list[Rule]:
     where = directory or rules_dir()
     compiled = _read(where / COMPILED)
     if compiled is not None and compiled.get("sources") == sources_hash(where):
-        return [from_plain(plain, origin) for origin, plain in compiled["rules"]]
+        return [from_plain(plain, origin, needs) for origin, plain, needs in compiled["rules"]]
     return read_directory(where)
 
 
@@ -37,12 +38,20 @@ def compile_rules(directory: Path) -> int:
     content = {
         "version": _VERSION,
         "sources": sources_hash(directory),
-        "rules": [[str(Path(rule.origin).relative_to(directory)), to_plain(rule)] for rule in rules],
+        "rules": [
+            [str(Path(rule.origin).relative_to(directory)), to_plain(rule), features(rule)] for rule in rules
+        ],
     }
     (directory / COMPILED).write_text(
         json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n", "utf-8"
     )
     return len(rules)
+
+
+def features(rule: Rule) -> list[str]:
+    """What a file must have for the rule to be asked about it (``conditions.needs``), ready to be stored."""
+    found = needs(with_parameters(rule.when, rule.parameters))
+    return [ANY_FILE] if found is None else sorted(found)
 
 
 def sources_hash(directory: Path) -> str:

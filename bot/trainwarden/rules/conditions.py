@@ -21,6 +21,8 @@ from trainwarden.view import DeltaKind
 
 Spec = Mapping[str, Any]
 Needs = frozenset[str] | None
+ANY_FILE = "any"
+"""Stands for needs of None where they are stored."""
 SNIPPET_KEYS = ("pattern", "not_pattern", "before", "after", "loses", "gains")
 _FILTERS = ("where", "provenance", "not", "file")
 _PARAMETER = re.compile(r"\{([A-Za-z_]\w*)\}")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from trainwarden.model import Finding
-from trainwarden.rules.conditions import Needs, compile_condition, needs, with_parameters
+from trainwarden.rules.conditions import ANY_FILE, Needs, compile_condition, needs, with_parameters
 from trainwarden.rules.findings import finding, merged
 from trainwarden.rules.hits import Ask, Condition, Hit, Region, first
 from trainwarden.rules.index import ChangeIndex, FileIndex
@@ -30,7 +30,7 @@ class Program:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.needs: Needs = needs(with_parameters(rule.when, rule.parameters))
+        self.needs = _needs(rule)
         self.whole_change = rule.scope == "change" or rule.when.get("within") == "change"
         self._when: Condition | None = None
         self._unless: list[tuple[Condition, str]] = []
@@ -75,6 +75,12 @@ class Program:
             self._when = compile_condition(filled[0])
             self._unless = [(compile_condition(part), part.get("within", "file")) for part in filled[1:]]
         return self._when
+
+
+def _needs(rule: Rule) -> Needs:
+    if not rule.needs:
+        return needs(with_parameters(rule.when, rule.parameters))
+    return None if ANY_FILE in rule.needs else frozenset(rule.needs)
 
 
 def _sorted(features: Needs) -> list[str] | None:

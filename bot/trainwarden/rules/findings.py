@@ -73,7 +73,12 @@ def _member(site: Site) -> str:
 def _message(rule: Rule, hit: Hit) -> str:
     words = _words(rule, hit)
     template = rule.message or rule.title
-    return clean(_SLOT.sub(lambda m: words.get(m.group(1), "…"), template), 400)
+    return clean(_SLOT.sub(lambda m: words.get(m.group(1), _missing(m.group(1))), template), 400)
+
+
+def _missing(name: str) -> str:
+    """What an addition has for ``{before}`` is nothing; a capture of another branch was at least something."""
+    return "" if name in BUILT_IN else "…"
 
 
 def _words(rule: Rule, hit: Hit) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from trainwarden.guards import kinds_of_words
 from trainwarden.parse.names import normal
 from trainwarden.parse.nodes import Node
 from trainwarden.rules.captures import Capture
@@ -17,32 +18,22 @@ _DEPTH = 4
 _MOST_NODES = 2000
 _LITERALS = frozenset({"number", "string", "bytes", "constant", "docstring"})
 _WORDS: tuple[tuple[str, str], ...] = (
-    (
-        "clock",
-        r"\btime\.(time|time_ns|monotonic|perf_counter|localtime|gmtime|strftime|ctime)|datetime|\.now\(|\.today\(",
-    ),
-    ("host", r"gethostname|getfqdn|platform\.node|\buname\b|getnode\b|\[HOSTNAME\]|SLURMD?_NODE(NAME|ID)"),
-    ("user", r"getpass|getlogin|getuid|geteuid|\bpwd\.|\[USER\]|\[LOGNAME\]"),
-    (
-        "rank",
-        r"get_rank|\b(\w+_)?rank\b|process_index|is_(main|master|local_main)_process|\[(LOCAL_)?RANK\]|SLURM_PROCID",
-    ),
-    ("world", r"world_size|process_count|device_count|num_processes|\[WORLD_SIZE\]|SLURM_NTASKS"),
-    ("step", r"\b(global_|train_)?(step|steps|iteration|iter_num|epoch|batch_idx|n_iter)\b|counter\(\)"),
-    ("environment", r"os\.environ|getenv"),
+    ("clock", r"\btime\.(time_ns|ctime|process_time)|st_mtime|getmtime"),
+    ("host", r"\bgetnode\b|uuid\.uuid1"),
+    ("user", r"\bpwd\.|geteuid"),
     (
         "random",
-        r"\brandom\b|\b(rand|randn|randint|randperm|uniform|bernoulli|multinomial)\b|urandom|\bsecrets\.|uuid\.uuid"
-        r"|getrandbits",
+        r"uuid\.uuid4|token_(bytes|hex)|\b(rand|randn|randint|randperm|multinomial|normal_|uniform_)\b",
     ),
     (
         "file",
-        r"^open\(|\bopen$|\.read(_text|_bytes|lines)?\b|os\.(stat|listdir|path\.(exists|getmtime|getsize|isfile))"
-        r"|\.exists\b|(json|yaml|pickle|torch|numpy|joblib)\.(safe_)?load\b|st_mtime",
+        r"\bopen(\(\))?$|\.read(_text|_bytes|lines)?\b|\b(json|yaml|pickle|torch|numpy|joblib)\.(safe_)?load\b",
     ),
-    ("network", r"\brequests\.|urllib|urlopen|\bhttpx\b|boto3|\bsocket\.(?!get(hostname|fqdn))|aiohttp|http\.client"),
-    ("config", r"\b(args|cfg|config|conf|hparams|flags|FLAGS|opts?|options|settings|\w+_args|\w+_config)\b"),
-)  # fmt: skip
+    (
+        "network",
+        r"\brequests\.|urllib|urlopen|\bhttpx\b|boto3|\bsocket\.(?!get(hostname|fqdn))|aiohttp|http\.client",
+    ),
+)
 _SOURCES = tuple((source, re.compile(pattern)) for source, pattern in _WORDS)
 
 
@@ -55,7 +46,9 @@ def sources(capture: Capture) -> frozenset[str]:
 
 
 def _of_name(name: str) -> frozenset[str]:
-    return frozenset(source for source, pattern in _SOURCES if pattern.search(name)) if name else frozenset()
+    if not name:
+        return frozenset()
+    return frozenset(kinds_of_words(name)) | {source for source, pattern in _SOURCES if pattern.search(name)}
 
 
 def _of_node(node: Node) -> frozenset[str]:

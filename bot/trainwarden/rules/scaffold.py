@@ -55,7 +55,9 @@ cases:
 def write_rule(directory: Path, name: str, family: str) -> Path:
     """Writes the beginning of a rule and returns its path. Raises ``Misuse`` when it cannot be."""
     if not is_id(name):
-        raise Misuse(f"{name!r} is no name for a rule", "lower-case words joined by '-': gradient-clip-removed")
+        raise Misuse(
+            f"{name!r} is no name for a rule", "lower-case words joined by '-': gradient-clip-removed"
+        )
     path = directory / family / f"{name}.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = _TEMPLATE.format(name=name, title=name.replace("-", " ").capitalize(), letter=FAMILIES[family])

@@ -51,9 +51,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. ``when`` and ``unless`` are conditions in canonical form, parameters already filled in.
+    """One rule. ``when`` and ``unless`` are conditions in canonical form, parameters not yet filled in.
 
-    ``declared`` keeps them as written, for overrides of parameters. ``origin``: the file it came from.
+    ``needs``: what the compiled form knows of ``conditions.needs`` (see ``bundle``), empty when it has to be found
+    out. ``origin``: the file it came from.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Rule:
     quiet: tuple[Case, ...] = ()
     measured: Mapping[str, object] = field(default_factory=dict)
     origin: str = ""
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def overridden(rule: Rule, override: Any) -> Rule:
         stage=override.stage or rule.stage,
         severity=override.severity or rule.severity,
         parameters=parameters,
+        needs=(),
     )
 
 
@@ -177,10 +180,10 @@ def to_plain(rule: Rule) -> dict[str, Any]:
     return {**plain, "technique": list(rule.technique), "unless": list(rule.unless)}
 
 
-def from_plain(plain: Mapping[str, Any], origin: str) -> Rule:
+def from_plain(plain: Mapping[str, Any], origin: str, needs: Sequence[str]) -> Rule:
     """The inverse of ``to_plain``; trusts its input."""
     values = {**plain, "technique": tuple(plain["technique"]), "unless": tuple(plain["unless"])}
-    return Rule(**values, origin=origin)
+    return Rule(**values, origin=origin, needs=tuple(needs))
 
 
 def is_id(name: str) -> bool:
