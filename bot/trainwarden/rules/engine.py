@@ -7,7 +7,7 @@ a fingerprint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from trainwarden.model import Finding
@@ -99,18 +99,15 @@ def programs(rules: RuleSet) -> tuple[Program, ...]:
     return made
 
 
-def match(
-    rules: RuleSet, view: ChangeView, running: Callable[[str], None] = lambda rule: None
-) -> tuple[Finding, ...]:
+def match(rules: RuleSet, view: ChangeView) -> tuple[Finding, ...]:
     """The findings of all rules on a change, sorted by path, line and rule.
 
-    ``running`` is told each rule before it runs. ``evidence_weight`` and ``score`` are left to the policy.
+    ``evidence_weight`` and ``score`` are left to the policy.
     """
     ordered = replace(view, files=tuple(sorted(view.files, key=lambda file: (file.path, file.side))))
     change = ChangeIndex(ordered)
     found: list[Finding] = []
     for program in programs(rules):
-        running(program.rule.id)
         found.extend(_findings(program.rule, program.run(change)))
     return tuple(sorted(found, key=_order))
 
