@@ -15,6 +15,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -77,15 +78,24 @@ _ENVIRONMENT = {
 
 def program() -> str:
     """The absolute path of git, looked up in absolute PATH entries only. Raises ``Misuse`` without one."""
-    found = shutil.which("git", path=_search_path())
+    found = _program(_search_path())
     if found is None:
         raise Misuse("git is not installed", "Install git 2.34 or newer and put it on PATH.")
     return found
 
 
+@cache
+def _program(path: str) -> str | None:
+    return shutil.which("git", path=path)
+
+
 def _search_path() -> str:
-    entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(entry for entry in entries if Path(entry).is_absolute())
+    return _absolute_entries(os.environ.get("PATH", os.defpath))
+
+
+@cache
+def _absolute_entries(path: str) -> str:
+    return os.pathsep.join(entry for entry in path.split(os.pathsep) if Path(entry).is_absolute())
 
 
 def clean_environment() -> dict[str, str]:
