@@ -8,30 +8,33 @@ Kinds and their children (``?`` marks an optional child, absent rather than None
 
 statements
     module [statement...]            block [statement...]
-    class(name) [decorator... , bases, block]      bases [expression | keyword ...]
-    function(name) [decorator..., params, returns?, block]
+    class(name) [decorator... , bases, typeparams?, block]      bases [expression | keyword ...]
+    function(name) [decorator..., params, async?, typeparams?, returns?, block]
+    typeparams [typeparam(name) [annotation?, default?]...]
     params [param | star_param | doublestar_param | posonly | kwonly ...]
     param(name) [annotation?, default?]            (annotation and default are kinds with one child)
     if [test, block, else?]          else [statement...]; ``elif`` is an ``if`` alone in an ``else``
-    for [target, iterable, block, else?]           while [test, block, else?]
-    with [withitem..., block]        withitem [expression, target?]
-    try [block, handler..., else?, finally?]       handler(name or "") [type?, block]
-    match [subject, case...]         case [pattern, guard?, block]
+    for(async?) [target, iterable, block, else?]   while [test, block, else?]
+    with(async?) [withitem..., block]              withitem [expression, target?]
+    try(star?) [block, handler..., else?, finally?]             handler(name or "") [type?, block]
+    match [subject, case...]         case [pattern, guard?, block]    guard [test]
     return [x?]  raise [x?, cause?]  assert [test, message?]  delete [x...]  pass  break  continue
     global(names)  nonlocal(names)   expr [x]      docstring(text)
     import [alias...]                import_from(module) [alias...]    alias(dotted name) [asname?]
     assign [target..., value]        annassign [target, annotation, value?]     augassign(op) [target, value]
-    type_alias [...]                 error(text)   for what the parser could not read
+    type_alias [name, typeparams?, value]          error(text)   for what the parser could not read
 expressions
     name(id)  attribute(attr) [object]   call [function, argument...]   keyword(name) [value]
     star [x]  doublestar [x]   subscript [object, index...]   slice [lower, upper, step] (``none`` where absent)
-    number(canonical)  string(value)  bytes(value)  fstring [string | interpolation ...]
-    interpolation(conversion and format) [x]
+    number(canonical)  string(value)  bytes(value)  fstring(t for templates) [string | interpolation ...]
+    interpolation(conversion and format) [x, interpolation of the format...]
     constant(True|False|None|...)    tuple [...]  list [...]  set [...]  dict [pair | doublestar ...]  pair [key, value]
     unary(op) [x]  binary(op) [left, right]  boolop(and|or) [x...]  compare(ops joined by space) [x...]
     ternary [then, test, otherwise]  lambda [params, body]  await [x]  yield [x?]  yield_from [x]
     namedexpr [name, value]          listcomp | setcomp | dictcomp | genexp [element, comp_for...]
-    comp_for [target, iterable, test...]           none
+    comp_for(async?) [target, iterable, test...]   none
+patterns
+    a capture is a name, a sequence a list, a mapping a dict, a class a call, ``P as x`` a namedexpr, ``A | B`` a boolop(|)
 """
 
 from __future__ import annotations

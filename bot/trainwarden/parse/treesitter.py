@@ -1,27 +1,30 @@
 """Python text through tree-sitter: the first reading, and the node table of any member.
 
-In: text with ``\\n`` line ends. Out: an ``Outline`` (members with their spans, imports, error ranges) and, for the
-members somebody asks for, their lowered ``Node``s. tree-sitter never dies on hostile input and gives a tree for
-broken files; nesting past ``MAX_DEPTH`` is refused as ``TooDeep`` so that no later room has to fear recursion.
+In: text with ``\\n`` line ends. Out: an ``Outline`` (members with their spans, imports, error ranges) and,
+for the members somebody asks for, their lowered ``Node``s. tree-sitter never dies on hostile input and gives
+a tree for broken files; nesting past ``MAX_DEPTH`` is refused as ``TooDeep`` so that no later room has to
+fear recursion.
 """
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import tree_sitter_python
 from tree_sitter import Language, Parser
 from tree_sitter import Node as Syntax
 
+from trainwarden.parse.literals import canonical_number, fragment_value, prefix_of, string_value
 from trainwarden.parse.nodes import Node
+from trainwarden.parse.treesitter_patterns import Patterns
 
 MAX_DEPTH = 250
 """Levels of nesting a member may have; real training code stays under 60."""
 _PARSER = Parser(Language(tree_sitter_python.language()))
-_SKIPPED = frozenset({"comment", "line_continuation", ";", ",", ":", "(", ")", "[", "]", "{", "}"})
+_EXTRAS = frozenset({"comment", "line_continuation"})
+_AND_XOR = frozenset({"&", "^"})
+_SKIPPED = frozenset({*_EXTRAS, ";", ",", ":", "(", ")", "[", "]", "{", "}"})
 
 
 class TooDeep(Exception):
@@ -47,7 +50,11 @@ def lower_module(syntaxes: list[Syntax]) -> Node:
     children = tuple(_Lowering().statements(syntaxes))
     first, last = (syntaxes[0], syntaxes[-1]) if syntaxes else (None, None)
     return Node(
-        "module", "", children, first.start_point.row + 1 if first else 1, last.end_point.row + 1 if last else 1
+        "module",
+        "",
+        children,
+        first.start_point.row + 1 if first else 1,
+        last.end_point.row + 1 if last else 1,
     )
 
 
@@ -56,26 +63,35 @@ def _text(syntax: Syntax) -> str:
     return raw.decode("utf-8", "surrogatepass") if raw else ""
 
 
-@lru_cache(maxsize=4096)
-def canonical_number(text: str) -> str:
-    """One spelling for a number: ``1e-4``, ``0.0001`` and ``1_0e-5`` are the same."""
-    try:
-        return repr(ast.literal_eval(text.replace("_", "").lower().removesuffix("l")))
-    except (ValueError, SyntaxError, MemoryError):
-        return text
+def _has(syntax: Syntax, token: str) -> bool:
+    """Whether a token stands directly in a node."""
+    return any(part.type == token for part in syntax.children)
 
 
-@lru_cache(maxsize=4096)
-def string_value(text: str) -> tuple[str, str]:
-    """(kind, value) of a plain string or bytes literal, escapes decoded where that is possible."""
-    match = re.match(r"[A-Za-z]*", text)
-    prefix = match.group().lower() if match else ""
-    kind = "bytes" if "b" in prefix else "string"
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError):
-        return kind, text[len(prefix) :].strip("'\"")
-    return kind, value.decode("latin-1") if isinstance(value, bytes) else str(value)
+def _operator(syntax: Syntax) -> str:
+    operator = syntax.child_by_field_name("operator")
+    return _text(operator) if operator is not None else ""
+
+
+def _chain(syntax: Syntax) -> Iterator[Syntax]:
+    """Operands and operators of nested ``&`` and ``^`` without brackets, from left to right."""
+    for part in syntax.children:
+        if part.type == "binary_operator" and _operator(part) in _AND_XOR:
+            yield from _chain(part)
+        elif part.type not in _EXTRAS:
+            yield part
+
+
+def _async(syntax: Syntax) -> str:
+    return "async" if _has(syntax, "async") else ""
+
+
+def _without(syntax: Syntax, inner: list[Syntax]) -> str:
+    """The text of a format with ``{}`` where something is computed."""
+    raw, start = syntax.text or b"", syntax.start_byte
+    for part in reversed(inner):
+        raw = raw[: part.start_byte - start] + b"{}" + raw[part.end_byte - start :]
+    return raw.decode("utf-8", "surrogatepass")
 
 
 class _Lowering:
@@ -83,6 +99,7 @@ class _Lowering:
 
     def __init__(self) -> None:
         self._depth = 0
+        self._patterns = Patterns(self.make, self.node)
 
     def node(self, syntax: Syntax) -> Node:
         self._depth += 1
@@ -101,7 +118,7 @@ class _Lowering:
         return Node(kind, value, children, start.row + 1, last, start.column)
 
     def parts(self, syntax: Syntax) -> list[Syntax]:
-        return [child for child in syntax.named_children if child.type != "comment"]
+        return [child for child in syntax.named_children if child.type not in _EXTRAS]
 
     def nodes(self, syntax: Syntax) -> tuple[Node, ...]:
         return tuple(self.node(child) for child in self.parts(syntax))
@@ -134,7 +151,7 @@ class _Lowering:
 
     def expression_statement(self, syntax: Syntax) -> Node:
         parts = self.parts(syntax)
-        if len(parts) == 1:
+        if len(parts) == 1 and not _has(syntax, ","):
             inner = self.node(parts[0])
             if inner.kind in ("assign", "annassign", "augassign"):
                 return inner
@@ -175,10 +192,11 @@ class _Lowering:
             if clause.type == "else_clause":
                 below = (self.else_clause(clause),)
             else:
-                inner = self.make(
-                    clause, "if", "", (self.field(clause, "condition"), self.field(clause, "consequence"), *below)
-                )
-                below = (self.make(clause, "else", "", (inner,)),)
+                parts = (self.field(clause, "condition"), self.field(clause, "consequence"), *below)
+                inner = self.make(clause, "if", "", parts)
+                outer = self.make(clause, "else", "", (inner,))
+                inner.end_line = outer.end_line = parts[-1].end_line
+                below = (outer,)
         return below
 
     def else_clause(self, syntax: Syntax) -> Node:
@@ -186,7 +204,7 @@ class _Lowering:
 
     def for_statement(self, syntax: Syntax) -> Node:
         parts = (self.field(syntax, "left"), self.field(syntax, "right"), self.field(syntax, "body"))
-        return self.make(syntax, "for", "", (*parts, *self.optional(syntax, "alternative")))
+        return self.make(syntax, "for", _async(syntax), (*parts, *self.optional(syntax, "alternative")))
 
     def while_statement(self, syntax: Syntax) -> Node:
         parts = (self.field(syntax, "condition"), self.field(syntax, "body"))
@@ -197,7 +215,7 @@ class _Lowering:
         for clause in syntax.named_children:
             if clause.type == "with_clause":
                 items.extend(self.node(item) for item in self._with_items(clause))
-        return self.make(syntax, "with", "", (*items, self.field(syntax, "body")))
+        return self.make(syntax, "with", _async(syntax), (*items, self.field(syntax, "body")))
 
     def _with_items(self, clause: Syntax) -> list[Syntax]:
         items = self.parts(clause)
@@ -224,10 +242,12 @@ class _Lowering:
     def try_statement(self, syntax: Syntax) -> Node:
         body = self.field(syntax, "body")
         clauses = [self.node(part) for part in self.parts(syntax) if part.type.endswith("_clause")]
-        return self.make(syntax, "try", "", (body, *clauses))
+        star = "star" if any(_has(part, "*") for part in self.parts(syntax)) else ""
+        return self.make(syntax, "try", star, (body, *clauses))
 
     def except_clause(self, syntax: Syntax) -> Node:
-        name, kinds, block = "", [], self.make(syntax, "block")
+        name, block = "", self.make(syntax, "block")
+        kinds: list[Node] = []
         for part in self.parts(syntax):
             if part.type == "block":
                 block = self.node(part)
@@ -248,12 +268,14 @@ class _Lowering:
 
     def match_statement(self, syntax: Syntax) -> Node:
         subjects = tuple(self.node(part) for part in syntax.children_by_field_name("subject"))
+        if len(subjects) != 1 or _has(syntax, ","):
+            subjects = (self.make(syntax, "tuple", "", subjects),)
         body = syntax.child_by_field_name("body")
         cases = self.nodes(body) if body is not None else ()
         return self.make(syntax, "match", "", (*subjects, *cases))
 
     def case_clause(self, syntax: Syntax) -> Node:
-        return self.make(syntax, "case", "", self.nodes(syntax))
+        return self._patterns.clause(syntax)
 
     def return_statement(self, syntax: Syntax) -> Node:
         return self.make(syntax, "return", "", self.nodes(syntax))
@@ -265,7 +287,9 @@ class _Lowering:
         return self.make(syntax, "assert", "", self.nodes(syntax))
 
     def delete_statement(self, syntax: Syntax) -> Node:
-        return self.make(syntax, "delete", "", self.nodes(syntax))
+        parts = self.nodes(syntax)
+        flat = parts[0].children if len(parts) == 1 and parts[0].kind == "tuple" else parts
+        return self.make(syntax, "delete", "", flat)
 
     def simple_statement(self, syntax: Syntax) -> Node:
         return self.make(syntax, syntax.type.removesuffix("_statement"))
@@ -275,15 +299,28 @@ class _Lowering:
         return self.make(syntax, syntax.type.removesuffix("_statement"), names)
 
     def print_statement(self, syntax: Syntax) -> Node:
+        """Python 2's ``print x`` and ``exec x`` as calls; ``print >> f, x`` is what it is in Python 3."""
         callee = self.make(syntax, "name", syntax.type.removesuffix("_statement"))
-        return self.make(syntax, "expr", "", (self.make(syntax, "call", "", (callee, *self.nodes(syntax))),))
+        parts = self.nodes(syntax)
+        if parts and parts[0].kind == "star" and parts[0].value == ">>":
+            shifted = self.make(syntax, "binary", ">>", (callee, *parts[0].children))
+            many = len(parts) > 1 or _has(syntax, ",")
+            return self.make(
+                syntax,
+                "expr",
+                "",
+                (self.make(syntax, "tuple", "", (shifted, *parts[1:])),) if many else (shifted,),
+            )
+        return self.make(syntax, "expr", "", (self.make(syntax, "call", "", (callee, *parts)),))
 
     def import_statement(self, syntax: Syntax) -> Node:
         return self.make(syntax, "import", "", tuple(self._alias(part) for part in self.parts(syntax)))
 
     def import_from_statement(self, syntax: Syntax) -> Node:
         module = syntax.child_by_field_name("module_name")
-        word = "__future__" if syntax.type.startswith("future") else _text(module) if module is not None else ""
+        word = (
+            "__future__" if syntax.type.startswith("future") else _text(module) if module is not None else ""
+        )
         start = module.end_byte if module is not None else syntax.start_byte
         aliases = tuple(self._alias(part) for part in self.parts(syntax) if part.start_byte >= start)
         return self.make(syntax, "import_from", "".join(word.split()), aliases)
@@ -293,7 +330,9 @@ class _Lowering:
             name, alias = syntax.child_by_field_name("name"), syntax.child_by_field_name("alias")
             word = _text(name) if name is not None else ""
             return self.make(syntax, "alias", word, (self.node(alias),) if alias is not None else ())
-        return self.make(syntax, "alias", "*" if syntax.type == "wildcard_import" else "".join(_text(syntax).split()))
+        return self.make(
+            syntax, "alias", "*" if syntax.type == "wildcard_import" else "".join(_text(syntax).split())
+        )
 
     # -- definitions
 
@@ -309,7 +348,8 @@ class _Lowering:
     def class_definition(self, syntax: Syntax) -> Node:
         supers = syntax.child_by_field_name("superclasses")
         bases = self.make(supers, "bases", "", self.nodes(supers)) if supers else self.make(syntax, "bases")
-        return self.make(syntax, "class", self._name(syntax), (bases, self.field(syntax, "body")))
+        inner = (bases, *self._type_parameters(syntax), self.field(syntax, "body"))
+        return self.make(syntax, "class", self._name(syntax), inner)
 
     def bases(self, syntax: Syntax) -> Node:
         return self.make(syntax, "bases", "", self.nodes(syntax))
@@ -319,7 +359,25 @@ class _Lowering:
         returns = (self.make(kind, "returns", "", (self.node(kind),)),) if kind is not None else ()
         parameters = syntax.child_by_field_name("parameters")
         params = self.parameters(parameters) if parameters is not None else self.make(syntax, "params")
-        return self.make(syntax, "function", self._name(syntax), (params, *returns, self.field(syntax, "body")))
+        asynchronous = (self.make(syntax, "async"),) if _async(syntax) else ()
+        head = (params, *asynchronous, *self._type_parameters(syntax), *returns)
+        return self.make(syntax, "function", self._name(syntax), (*head, self.field(syntax, "body")))
+
+    def _type_parameters(self, syntax: Syntax) -> tuple[Node, ...]:
+        found = syntax.child_by_field_name("type_parameters")
+        return (self.type_parameters(found),) if found is not None else ()
+
+    def type_parameters(self, syntax: Syntax) -> Node:
+        inner = tuple(self._type_parameter(part) for part in self.parts(syntax))
+        return self.make(syntax, "typeparams", "", inner)
+
+    def _type_parameter(self, syntax: Syntax) -> Node:
+        inner = self.parts(syntax)[0] if syntax.type == "type" and self.parts(syntax) else syntax
+        if inner.type == "constrained_type":
+            name, bound = self.parts(inner)[:2]
+            annotation = self.make(bound, "annotation", "", (self.node(bound),))
+            return self.make(syntax, "typeparam", _text(name), (annotation,))
+        return self.make(syntax, "typeparam", "".join(_text(inner).split()))
 
     def _name(self, syntax: Syntax) -> str:
         name = syntax.child_by_field_name("name")
@@ -347,7 +405,12 @@ class _Lowering:
         return self.make(syntax, "param", _text(syntax))
 
     def type_alias_statement(self, syntax: Syntax) -> Node:
-        return self.make(syntax, "type_alias", "", self.nodes(syntax))
+        left, right = (self.parts(part)[0] for part in self.parts(syntax)[:2])
+        named: tuple[Node, ...] = (self.node(left),)
+        if left.type == "generic_type":
+            name, parameters = self.parts(left)[:2]
+            named = (self.node(name), self.type_parameters(parameters))
+        return self.make(syntax, "type_alias", "", (*named, self.node(right)))
 
     # -- expressions
 
@@ -360,16 +423,24 @@ class _Lowering:
 
     def attribute(self, syntax: Syntax) -> Node:
         name = syntax.child_by_field_name("attribute")
-        return self.make(
-            syntax, "attribute", _text(name) if name is not None else "", (self.field(syntax, "object"),)
-        )
+        word = _text(name) if name is not None else ""
+        return self._hoisted(self.make(syntax, "attribute", word, (self.field(syntax, "object"),)))
+
+    def _hoisted(self, node: Node) -> Node:
+        """``[*a.b]`` unpacks ``a.b``, but the grammar takes the star for a part of ``a``."""
+        star = node.children[0]
+        if star.kind not in ("star", "doublestar") or star.value:
+            return node
+        span = (node.line, node.end_line, node.column)
+        inner = Node(node.kind, node.value, (star.children[0], *node.children[1:]), *span)
+        return Node(star.kind, "", (inner,), *span)
 
     def call(self, syntax: Syntax) -> Node:
         arguments = syntax.child_by_field_name("arguments")
         inner: tuple[Node, ...] = ()
         if arguments is not None:
             inner = self.nodes(arguments) if arguments.type == "argument_list" else (self.node(arguments),)
-        return self.make(syntax, "call", "", (self.field(syntax, "function"), *inner))
+        return self._hoisted(self.make(syntax, "call", "", (self.field(syntax, "function"), *inner)))
 
     def keyword_argument(self, syntax: Syntax) -> Node:
         return self.make(syntax, "keyword", self._name(syntax), (self.field(syntax, "value"),))
@@ -382,12 +453,22 @@ class _Lowering:
 
     def subscript(self, syntax: Syntax) -> Node:
         indices = tuple(self.node(part) for part in syntax.children_by_field_name("subscript"))
-        return self.make(syntax, "subscript", "", (self.field(syntax, "value"), *indices))
+        if len(indices) == 1 and _has(syntax, ","):
+            indices = (self.make(syntax, "tuple", "", indices),)
+        return self._hoisted(self.make(syntax, "subscript", "", (self.field(syntax, "value"), *indices)))
 
     def generic_type(self, syntax: Syntax) -> Node:
         parts = self.parts(syntax)
-        indices = tuple(self.node(inner) for part in parts[1:] for inner in self.parts(part))
+        indices: tuple[Node, ...] = tuple(
+            self.node(inner) for part in parts[1:] for inner in self.parts(part)
+        )
+        if len(indices) == 1 and any(_has(part, ",") for part in parts[1:]):
+            indices = (self.make(syntax, "tuple", "", indices),)
         return self.make(syntax, "subscript", "", (self.node(parts[0]), *indices))
+
+    def member_type(self, syntax: Syntax) -> Node:
+        owner, name = self.parts(syntax)[:2]
+        return self.make(syntax, "attribute", _text(name), (self.node(owner),))
 
     def union_type(self, syntax: Syntax) -> Node:
         return self.make(syntax, "binary", "|", self.nodes(syntax))
@@ -401,7 +482,7 @@ class _Lowering:
         for part in syntax.children:
             if part.type == ":":
                 place = min(place + 1, 2)
-            elif part.is_named and part.type != "comment":
+            elif part.is_named and part.type not in _EXTRAS:
                 bounds[place] = self.node(part)
         return self.make(syntax, "slice", "", tuple(bounds))
 
@@ -412,36 +493,64 @@ class _Lowering:
         return self.make(syntax, "constant", _text(syntax))
 
     def string(self, syntax: Syntax) -> Node:
-        if any(part.type == "interpolation" for part in syntax.named_children):
-            return self.make(syntax, "fstring", "", tuple(self._fragments(syntax)))
-        kind, value = string_value(_text(syntax))
-        return self.make(syntax, kind, value)
+        text = _text(syntax)
+        prefix = prefix_of(text)
+        if "f" not in prefix and "t" not in prefix:
+            kind, value = string_value(text)
+            return self.make(syntax, kind, value)
+        fragments = self._merged(syntax, self._fragments(syntax, prefix))
+        if "f" in prefix and all(part.kind == "string" for part in fragments):
+            return self.make(syntax, "string", "".join(part.value for part in fragments))
+        return self.make(syntax, "fstring", "t" if "t" in prefix else "", fragments)
 
-    def _fragments(self, syntax: Syntax) -> Iterator[Node]:
+    def _fragments(self, syntax: Syntax, prefix: str) -> Iterator[Node]:
         for part in syntax.named_children:
             if part.type == "interpolation":
                 yield self.interpolation(part)
             elif part.type == "string_content":
-                yield self.make(part, "string", _text(part))
+                yield self.make(part, "string", fragment_value(_text(part), prefix))
 
     def interpolation(self, syntax: Syntax) -> Node:
-        parts = [part for part in self.parts(syntax) if part.type not in ("type_conversion", "format_specifier")]
-        style = "".join(_text(part) for part in syntax.named_children if part not in parts)
-        return self.make(syntax, "interpolation", style, tuple(self.node(part) for part in parts))
+        """``interpolation(style) [value, nested...]``: what a format computes is code too."""
+        values: list[Node] = []
+        nested: list[Node] = []
+        style = ""
+        for part in syntax.children:
+            if part.type == "=" and values:
+                style += "="
+            elif part.type == "type_conversion":
+                style += _text(part)
+            elif part.type == "format_specifier":
+                inner = [child for child in part.named_children if child.type.endswith("expression")]
+                nested.extend(self.interpolation(child) for child in inner)
+                style += _without(part, inner)
+            elif part.type == "named_expression":  # ``{x:=10}`` is x in the format ``=10``
+                values.append(self.field(part, "name"))
+                style += ":" + _text(part).partition(":")[2]
+            elif part.is_named and part.type not in _EXTRAS:
+                values.append(self.node(part))
+        value = tuple(values) if len(values) == 1 else (self.make(syntax, "tuple", "", tuple(values)),)
+        return self.make(syntax, "interpolation", style, (*value, *nested))
 
     def concatenated_string(self, syntax: Syntax) -> Node:
-        pieces: list[Node] = []
-        for piece in self.nodes(syntax):
-            fragments = piece.children if piece.kind == "fstring" else (piece,)
-            for fragment in fragments:
-                last = pieces[-1] if pieces else None
-                if last is not None and last.kind == fragment.kind and last.kind in ("string", "bytes"):
-                    pieces[-1] = self.make(syntax, last.kind, last.value + fragment.value)
-                else:
-                    pieces.append(fragment)
-        if len(pieces) == 1 and pieces[0].kind in ("string", "bytes"):
+        parts = self.nodes(syntax)
+        template = "t" if any(part.kind == "fstring" and part.value == "t" for part in parts) else ""
+        fragments = (part.children if part.kind == "fstring" else (part,) for part in parts)
+        pieces = self._merged(syntax, chain.from_iterable(fragments))
+        if len(pieces) == 1 and pieces[0].kind in ("string", "bytes") and not template:
             return pieces[0]
-        return self.make(syntax, "fstring", "", tuple(pieces))
+        return self.make(syntax, "fstring", template, pieces)
+
+    def _merged(self, syntax: Syntax, fragments: Iterable[Node]) -> tuple[Node, ...]:
+        """Neighbouring pieces of text as one."""
+        pieces: list[Node] = []
+        for fragment in fragments:
+            last = pieces[-1] if pieces else None
+            if last is not None and last.kind == fragment.kind and last.kind in ("string", "bytes"):
+                pieces[-1] = self.make(syntax, last.kind, last.value + fragment.value)
+            elif fragment.kind != "string" or fragment.value or not pieces:
+                pieces.append(fragment)
+        return tuple(piece for piece in pieces if piece.kind != "string" or piece.value or len(pieces) == 1)
 
     def unary_operator(self, syntax: Syntax) -> Node:
         operator = syntax.child_by_field_name("operator")
@@ -455,9 +564,36 @@ class _Lowering:
         return self.make(syntax, "unary", "not", (self.field(syntax, "argument"),))
 
     def binary_operator(self, syntax: Syntax) -> Node:
-        operator = syntax.child_by_field_name("operator")
-        word = _text(operator) if operator is not None else ""
-        return self.make(syntax, "binary", word, (self.field(syntax, "left"), self.field(syntax, "right")))
+        word = _operator(syntax)
+        if word in _AND_XOR:
+            return self._and_xor(syntax)
+        sides = (self.field(syntax, "left"), self.field(syntax, "right"))
+        return self._hoisted(self.make(syntax, "binary", word, sides))
+
+    def _and_xor(self, syntax: Syntax) -> Node:
+        """A chain of ``&`` and ``^`` as Python binds it: the grammar has their precedence the wrong way round."""
+        operands, operators = [], []
+        for part in _chain(syntax):
+            if part.is_named:
+                operands.append(self.node(part))
+            else:
+                operators.append(part.type)
+        for word in ("&", "^"):
+            operands, operators = self._bound(syntax, word, operands, operators)
+        return operands[0]
+
+    def _bound(
+        self, syntax: Syntax, word: str, operands: list[Node], operators: list[str]
+    ) -> tuple[list[Node], list[str]]:
+        """Joins the operands of one operator, from the left."""
+        joined, kept = operands[:1], []
+        for operator, operand in zip(operators, operands[1:], strict=True):
+            if operator == word:
+                joined[-1] = self._hoisted(self.make(syntax, "binary", word, (joined[-1], operand)))
+            else:
+                joined.append(operand)
+                kept.append(operator)
+        return joined, kept
 
     def boolean_operator(self, syntax: Syntax) -> Node:
         operator = syntax.child_by_field_name("operator")
@@ -469,14 +605,16 @@ class _Lowering:
         return self.make(syntax, "boolop", word, tuple(operands))
 
     def comparison_operator(self, syntax: Syntax) -> Node:
-        words, operands, pending = [], [], []
+        words: list[str] = []
+        operands: list[Node] = []
+        pending: list[str] = []
         for part in syntax.children:
-            if part.is_named and part.type != "comment":
+            if part.is_named and part.type not in _EXTRAS:
                 if pending:
                     words.append("_".join(pending))
                     pending = []
                 operands.append(self.node(part))
-            elif part.type != "comment":
+            elif part.type not in _EXTRAS:
                 pending.append("_".join(part.type.split()))
         return self.make(syntax, "compare", " ".join(words), tuple(operands))
 
@@ -509,7 +647,8 @@ class _Lowering:
                 spans.append(part)
             elif part.type == "if_clause" and clauses:
                 clauses[-1].extend(self.nodes(part))
-        loops = tuple(self.make(span, "comp_for", "", tuple(c)) for span, c in zip(spans, clauses, strict=True))
+        pairs = zip(spans, clauses, strict=True)
+        loops = tuple(self.make(span, "comp_for", _async(span), tuple(parts)) for span, parts in pairs)
         return self.make(syntax, _COMPREHENSIONS[syntax.type], "", (self.field(syntax, "body"), *loops))
 
     def sequence(self, syntax: Syntax) -> Node:
@@ -575,7 +714,9 @@ _HANDLERS: dict[str, Callable[[_Lowering, Syntax], Node]] = {
     "identifier": _Lowering.identifier,
     "type": _Lowering.unwrap,
     "parenthesized_expression": _Lowering.unwrap,
-    "format_expression": _Lowering.unwrap,
+    "format_expression": _Lowering.interpolation,
+    "splat_type": _Lowering.star,
+    "member_type": _Lowering.member_type,
     "attribute": _Lowering.attribute,
     "call": _Lowering.call,
     "keyword_argument": _Lowering.keyword_argument,
