@@ -154,14 +154,16 @@ class World:
     def open(self, pull: FakePull, action: str = "opened", **more: Any) -> list[Again | None]:
         return self.handle("pull_request", self.github.pull_event(pull, action, **more))
 
-    def comment(self, pull: FakePull, text: str, login: str = "bob", at: str = "", kind: str = "User") -> str:
+    def comment(
+        self, pull: FakePull, text: str, login: str = "bob", at: str = "", kind: str = "User", note: int = 0
+    ) -> str:
         """Comment on a pull request; the App's reply."""
         self.state.serial += 1
         event = self.github.event(pull.repository, login) | {
             "action": "created",
             "issue": {"number": pull.number, "pull_request": {"url": ""}},
             "comment": {
-                "id": self.state.serial,
+                "id": note or self.state.serial,
                 "body": text,
                 "user": {"login": login, "type": kind},
                 "created_at": at or self.github.stamp(),

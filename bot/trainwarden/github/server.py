@@ -30,7 +30,7 @@ from trainwarden.github.store import Delivery, Store, digest
 
 LOG = logging.getLogger("trainwarden.server")
 _DELIVERY = re.compile(r"[A-Za-z0-9-]{8,64}")
-_EVENT = re.compile(r"[a-z_]{1,64}")
+_EVENT = re.compile(r"[a-z0-9_]{1,64}")
 _BATCH = 128
 _ACK = "webhook_seconds"
 

@@ -121,7 +121,9 @@ class Store:
                 # Later ones of a batch sort after earlier ones.
                 row = {"id": d.id, "digest": d.digest, "event": d.event, "received": now + position * 1e-6}
                 statement = self.insert(DELIVERIES).values(**row, jobs=jobs, dispatched=0)
-                new += c.execute(statement.on_conflict_do_nothing()).rowcount
+                # Counted by what comes back: an insert's rowcount is not known in every driver.
+                kept = c.execute(statement.on_conflict_do_nothing().returning(DELIVERIES.c.id))
+                new += len(kept.all())
             return new
 
     def waiting(self, limit: int = 100) -> list[Delivery]:
@@ -166,7 +168,7 @@ class Store:
                 set_={"holder": insert.excluded.holder, "until": insert.excluded.until},
                 where=free,
             )
-            return bool(c.execute(statement).rowcount)
+            return c.execute(statement.returning(LEASES.c.name)).first() is not None
 
     def release(self, name: str, holder: str) -> None:
         """Give a lease back early."""
@@ -240,7 +242,8 @@ class Store:
         """True once for each name, for ever: guards what must not be done twice."""
         with self.engine.begin() as c:
             insert = self.insert(MARKS).values(name=name, value="claimed")
-            return bool(c.execute(insert.on_conflict_do_nothing()).rowcount)
+            granted = c.execute(insert.on_conflict_do_nothing().returning(MARKS.c.name))
+            return granted.first() is not None
 
     def close(self) -> None:
         """Give every connection back."""
