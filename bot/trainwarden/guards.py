@@ -61,7 +61,17 @@ def kinds_of_words(words: str) -> set[str]:
 
 def classify(test: Node, scope: Scope) -> frozenset[str]:
     """The guard kinds of a condition; ``other`` when nothing speaks."""
-    kinds = kinds_of_words(" ".join(_vocabulary(test, scope)))
+    known = scope.guard_kinds.get(id(test))
+    if known is None:
+        known = scope.guard_kinds[id(test)] = _classified(test, scope)
+    return known
+
+
+def _classified(test: Node, scope: Scope) -> frozenset[str]:
+    words = " ".join(_vocabulary(test, scope))
+    kinds = {kind for kind, pattern in _KINDS if pattern.search(words)}
+    if "random" in kinds and "random_state" in words and "random(" not in words:
+        kinds.discard("random")
     if _is_none_check(test):
         kinds.add("none-check")
     return frozenset(kinds or {"other"})
@@ -132,13 +142,15 @@ def _early_exits(block: Node, below: Node, scope: Scope) -> list[Guard]:
     """``if test: continue`` before a statement guards it, negated."""
     if block.kind not in BLOCKS:
         return []
-    found = []
-    for sibling in block.children:
-        if sibling is below:
-            break
-        if sibling.kind == "if" and len(sibling.children) == 2 and _leaves(sibling.children[1]):
-            found.append(Guard(classify(sibling.children[0], scope), sibling.children[0], True))
-    return found
+    exits = scope.exits.get(id(block))
+    if exits is None:
+        exits = scope.exits[id(block)] = [child for child in block.children if _is_exit(child)]
+    earlier = (child for child in exits if child.line < below.line)
+    return [Guard(classify(child.children[0], scope), child.children[0], True) for child in earlier]
+
+
+def _is_exit(statement: Node) -> bool:
+    return statement.kind == "if" and len(statement.children) == 2 and _leaves(statement.children[1])
 
 
 def _leaves(block: Node) -> bool:

@@ -51,6 +51,7 @@ def view_of(
             continue
         breadcrumb(item.path)
         files.append(_open(item, training_paths, ignored_paths))
+    files.sort(key=lambda file: file.pair.path)
     ready = [file.raw for file in files if file.raw is not None]
     edits = iter(resolve_moves(ready, breadcrumb))
     for file in files:

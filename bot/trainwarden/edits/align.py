@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import islice
 
 from trainwarden.parse.nodes import Node
 
@@ -119,13 +120,12 @@ def _best_pairs(before: Sequence[Node], after: Sequence[Node]) -> list[tuple[int
 
 
 def bag(node: Node) -> Bag:
-    """The words of a statement's header (of a compound also its blocks' words, at most 400 nodes)."""
+    """The words of a statement (at most 400 nodes); a local counts as what it holds, whatever it is called."""
     counted: Bag = Counter()
-    for count, inner in enumerate(node.walk()):
-        if count > 400:
-            break
-        if inner.value:
-            counted[(inner.kind, inner.value)] += 1
+    for inner in islice(node.walk(), 400):
+        word = inner.name if inner.kind == "name" else inner.value
+        if word:
+            counted[(inner.kind, word)] += 1
     return counted
 
 

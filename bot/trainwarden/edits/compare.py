@@ -6,7 +6,7 @@ found afterwards over the whole change by ``moves``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from trainwarden.edits import align, surroundings
@@ -18,6 +18,11 @@ from trainwarden.parse.outline import Member, Outline
 from trainwarden.parse.treesitter import TooDeep
 from trainwarden.roles import words_of
 from trainwarden.view import Delta
+
+_ALIKE = 0.6
+_SMALLEST_MOVED = 12
+_MOST_MOVED = 20_000
+"""Pairs of members compared across files; larger changes are read statement by statement."""
 
 
 @dataclass(slots=True)
@@ -59,6 +64,14 @@ class Change:
 
 
 @dataclass(slots=True)
+class Lone:
+    """A whole member that only one side of a file has; another file may have the other side."""
+
+    member: Member
+    side: Side
+
+
+@dataclass(slots=True)
 class FileEdits:
     """What changed in one file, before moves are known. ``members``: the changed members of both sides."""
 
@@ -67,11 +80,16 @@ class FileEdits:
     added: list[Unit] = field(default_factory=list)
     members_before: list[Side] = field(default_factory=list)
     members_after: list[Side] = field(default_factory=list)
+    gone: list[Lone] = field(default_factory=list)
+    come: list[Lone] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
 
 
 def compare(path: str, before: Outline | None, after: Outline | None) -> FileEdits:
-    """The edits between two versions of a file; either may be absent. Members too deep to read become ``Unread``."""
+    """The edits between two versions of a file; either may be absent. Members too deep to read become ``Unread``.
+
+    Members that only one side has are left in ``gone`` and ``come`` for ``pair_across`` and ``flatten``.
+    """
     found = FileEdits()
     old = _Reader(path, before, found)
     new = _Reader(path, after, found)
@@ -79,11 +97,44 @@ def compare(path: str, before: Outline | None, after: Outline | None) -> FileEdi
     for left, right in pairs:
         if left is not None and right is not None:
             _compare_members(old, new, left, right, found)
-        elif right is not None:
-            _one_sided(new.side(right), found.added, found.members_after)
-        elif left is not None:
-            _one_sided(old.side(left), found.removed, found.members_before)
+        elif right is not None and (side := new.side(right)) is not None:
+            found.come.append(Lone(right, side))
+        elif left is not None and (side := old.side(left)) is not None:
+            found.gone.append(Lone(left, side))
     return found
+
+
+def pair_across(files: Sequence[FileEdits]) -> None:
+    """Members that moved from one file to another are compared as one: of the same kind, alike by 60 %."""
+    gone = [(file, lone) for file in files for lone in file.gone if lone.side.node.size >= _SMALLEST_MOVED]
+    come = [(file, lone) for file in files for lone in file.come if lone.side.node.size >= _SMALLEST_MOVED]
+    if len(gone) * len(come) > _MOST_MOVED:
+        return
+    for origin, left in gone:
+        best = max(
+            (
+                (_alike(left.member, right.member), *_rank(right), place)
+                for place, (_, right) in enumerate(come)
+            ),
+            default=None,
+        )
+        if best is not None and best[0] >= _ALIKE:
+            target, right = come.pop(best[-1])
+            origin.gone.remove(left)
+            target.come.remove(right)
+            _compare_sides(left.side, right.side, target)
+
+
+def _rank(lone: Lone) -> tuple[str, str]:
+    return lone.side.path, lone.side.name
+
+
+def flatten(file: FileEdits) -> None:
+    """What is left of ``gone`` and ``come`` was removed and added statement by statement."""
+    for lone in file.come:
+        _one_sided(lone.side, file.added, file.members_after)
+    for lone in file.gone:
+        _one_sided(lone.side, file.removed, file.members_before)
 
 
 class _Reader:
@@ -126,14 +177,19 @@ def _renamed(gone: list[Member], come: list[Member]) -> dict[str, Member]:
     found: dict[str, Member] = {}
     free = list(come)
     for member in gone:
-        lines = _lines(member)
-        scored = [(len(lines & _lines(c)) / max(1, len(lines | _lines(c))), c.name, c) for c in free]
-        same_kind = [entry for entry in scored if entry[2].kind == member.kind]
-        best = max(same_kind, default=None, key=lambda entry: (entry[0], entry[1]))
-        if best is not None and best[0] >= 0.6:
-            found[member.name] = best[2]
-            free.remove(best[2])
+        scored = [(_alike(member, other), other.name, place) for place, other in enumerate(free)]
+        best = max(scored, default=None)
+        if best is not None and best[0] >= _ALIKE:
+            found[member.name] = free.pop(best[2])
     return found
+
+
+def _alike(left: Member, right: Member) -> float:
+    """The share of source lines that two members of one kind have in common, without their first line."""
+    if left.kind != right.kind:
+        return 0.0
+    old, new = _lines(left), _lines(right)
+    return len(old & new) / max(1, len(old | new))
 
 
 def _lines(member: Member) -> set[bytes]:
@@ -147,8 +203,11 @@ def _compare_members(old: _Reader, new: _Reader, left: Member, right: Member, fo
         shared = {s.text or b"" for s in left.syntaxes} & set(texts)
         shared = {text for text in shared if texts.count(text) == 1}
     before, after = old.side(left, shared), new.side(right, shared)
-    if before is None or after is None:
-        return
+    if before is not None and after is not None:
+        _compare_sides(before, after, found)
+
+
+def _compare_sides(before: Side, after: Side, found: FileEdits) -> None:
     found.members_before.append(before)
     found.members_after.append(after)
     pairing = align.Pairing()
@@ -261,9 +320,7 @@ def _is_rename(delta: Delta, renames: set[tuple[str, str]]) -> bool:
     )
 
 
-def _one_sided(side: Side | None, into: list[Unit], members: list[Side]) -> None:
-    if side is None:
-        return
+def _one_sided(side: Side, into: list[Unit], members: list[Side]) -> None:
     members.append(side)
     body = _body(side.node) if side.node.kind == "function" else side.node.children
     for statement in body:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from trainwarden.edits import align
-from trainwarden.edits.compare import Change, FileEdits, Side, Unit
+from trainwarden.edits.compare import Change, FileEdits, Side, Unit, flatten, pair_across
 from trainwarden.edits.deltas import Sides, deltas
 from trainwarden.guards import guards_of, loop_depth
 from trainwarden.parse.nodes import Node
@@ -77,6 +77,9 @@ def resolve_moves(
 ) -> list[list[Edit]]:
     """The finished edits of each file, in line order. ``breadcrumb`` is told which file is being finished."""
     breadcrumb("")
+    pair_across([file.edits for file in files])
+    for file in files:
+        flatten(file.edits)
     pairs = _exact_moves(files)
     _similar_moves(files, pairs)
     moved_from = {id(removed): added for added, removed in pairs}
@@ -173,10 +176,11 @@ def _own_lines(node: Node) -> tuple[int, int]:
 
 def _changed(change: Change) -> Edit:
     start, end = _own_lines(change.after)
-    before = context(change.before, change.before_side)
-    after = context(change.after, change.after_side)
+    old, new = change.before_side, change.after_side
+    before, after = context(change.before, old), context(change.after, new)
+    elsewhere = old.path != new.path
     return Edit(
-        "changed",
+        "moved-changed" if elsewhere else "changed",
         change.before,
         change.after,
         start,
@@ -185,6 +189,7 @@ def _changed(change: Change) -> Edit:
         before,
         after,
         change.deltas,
+        moved_from=(old.path, old.name) if elsewhere else None,
     )
 
 

@@ -86,6 +86,9 @@ class Scope:
         self._globals: set[str] = set()
         self._names: dict[str, str] = {}
         self._open: set[str] = set()
+        # What ``guards`` found out about this member's conditions, by the identity of nodes that live as long.
+        self.guard_kinds: dict[int, frozenset[str]] = {}
+        self.exits: dict[int, list[Node]] = {}
         self._collect(member)
         for node in _bottom_up(member):
             node.name = self._name_of(node)
