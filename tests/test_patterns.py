@@ -194,3 +194,23 @@ def test_any_call_matches_itself(function: str, name: str, number: int) -> None:
     """A pattern without metavariables matches the code it is written as."""
     code = f"{function}({name}={number})"
     assert found(code, code) == {}
+
+
+def test_long_lists_are_matched_in_one_pass() -> None:
+    """A call of many arguments, as an author under review might write one, is not a way to hide or to stall."""
+    nodes = own_nodes_of("f(" + ", ".join(["x"] * 4000 + ["y"]) + ")")
+    seen = []
+
+    class Counting(Node):
+        __slots__ = ()
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "kind":
+                seen.append(name)
+            return super().__getattribute__(name)
+
+    for argument in nodes["call"][0].children[1:]:
+        argument.__class__ = Counting
+    for text in ("f(..., y)", "f(..., y, ...)", "f($$A, y)"):
+        assert Pattern(text).search(nodes) is not None
+    assert len(seen) < 20 * 4001

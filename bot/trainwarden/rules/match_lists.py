@@ -19,23 +19,46 @@ WordMatcher = Callable[[str, Captures], Iterator[Captures]]
 def match_list(
     items: Sequence[Matcher | None], runs: Sequence[str | None], found: Sequence[Node], captures: Captures
 ) -> Iterator[Captures]:
-    """Matches ``found`` against items in order; an item of None is a run, named by ``runs``."""
-    if not items:
-        if not found:
+    """Matches ``found`` against items in order; an item of None is a run, named by ``runs``.
+
+    Takes time linear in the length of ``found`` for one run, and for two of which one is at an end.
+    """
+    yield from _from(items, runs, found, captures, 0, 0)
+
+
+def _from(
+    items: Sequence[Matcher | None],
+    runs: Sequence[str | None],
+    found: Sequence[Node],
+    captures: Captures,
+    item: int,
+    start: int,
+) -> Iterator[Captures]:
+    left = len(found) - start
+    if item == len(items):
+        if not left:
             yield captures
         return
-    first = items[0]
-    if first is not None:
-        if found:
-            for bound in first(found[0], captures):
-                yield from match_list(items[1:], runs[1:], found[1:], bound)
+    wanted, run = items[item], runs[item]
+    if wanted is not None:
+        if left:
+            for bound in wanted(found[start], captures):
+                yield from _from(items, runs, found, bound, item + 1, start + 1)
         return
-    if len(items) == 1:
-        yield from bound_to(captures, runs[0] or "_", tuple(found))
+    later = items[item + 1 :]
+    least = sum(one is not None for one in later)
+    if left < least:
         return
-    for end in range(len(found) + 1):
-        for bound in bound_to(captures, runs[0] or "_", tuple(found[:end])):
-            yield from match_list(items[1:], runs[1:], found[end:], bound)
+    shortest = left - least if None not in later else 0
+    for length in range(shortest, left - least + 1):
+        for bound in _run(captures, run or "_", found, start, start + length):
+            yield from _from(items, runs, found, bound, item + 1, start + length)
+
+
+def _run(captures: Captures, name: str, found: Sequence[Node], start: int, end: int) -> Iterator[Captures]:
+    if name.startswith("_"):
+        return iter((captures,))
+    return bound_to(captures, name, tuple(found[start:end]))
 
 
 def match_keywords(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from trainwarden.parse.nodes import Node
 
 LONGEST = 120
+_MOST = 4000
 _HIDDEN = {"block", "else", "finally", "docstring"}
 
 
@@ -26,9 +27,8 @@ def spell_all(nodes: Iterable[Node], longest: int = LONGEST) -> str:
 
 def clean(text: str, longest: int = LONGEST) -> str:
     """Text on one line without control, bidirectional or surrogate characters, cut with an ellipsis."""
-    kept = "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split())
-    )
+    line = " ".join(text[:_MOST].split())
+    kept = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
     return kept if len(kept) <= longest else kept[: longest - 1] + "…"
 
 
