@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from trainwarden.git import renames
 from trainwarden.git.objects import Unavailable
 from trainwarden.git.renames import LARGEST_FILE, pair
 from trainwarden.git.trees import LINK, SUBMODULE, Entry, RawChange
@@ -71,6 +74,12 @@ class TestApart:
     def test_files_too_large_to_compare(self) -> None:
         large = "x" * LARGEST_FILE
         assert len(rows(removed("a.py", large + "1\n"), added("b.py", large + "2\n"))) == 2
+
+    def test_more_lines_than_are_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        changes = [removed("a.py", BODY), added("b.py", BODY + "1\n")]
+        assert len(rows(*changes)) == 1
+        monkeypatch.setattr(renames, "MOST_LINES", 0)
+        assert len(rows(*changes)) == 2
 
 
 class TestJoined:

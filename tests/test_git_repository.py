@@ -9,6 +9,7 @@ import pytest
 from git_scratch import Scratch, run
 from trainwarden.git import Repository
 from trainwarden.git.objects import Found, Objects, Unavailable
+from trainwarden.git.repository import LONGEST_TOKEN
 from trainwarden.git.trees import Entry, RawChange
 from trainwarden.model import Misuse, Unfinished
 
@@ -125,6 +126,15 @@ class TestHistory:
         broken = scratch.git("commit-tree", tree, "-p", latin, stdin=b"caf\xe9")
         with Repository(str(scratch.path)) as repository:
             assert repository.messages(parent, broken) == ("caf\u00e9", "caf\u00e9")
+
+    def test_a_huge_message_is_cut(self, scratch: Scratch) -> None:
+        parent = scratch.git("rev-parse", "HEAD")
+        tree = scratch.git("rev-parse", "HEAD^{tree}")
+        head = scratch.git("commit-tree", tree, "-p", parent, stdin=b"word " * 1_000_000)
+        with Repository(str(scratch.path)) as repository:
+            (message,) = repository.messages(parent, head)
+            assert len(message) == LONGEST_TOKEN and message.startswith("word word ")
+            assert [commit.sha for commit in repository.history(head)] == [head, parent]
 
     def test_merges_and_limits(self, scratch: Scratch) -> None:
         first = scratch.git("rev-parse", "HEAD")

@@ -10,8 +10,9 @@ import pytest
 
 from git_scratch import Scratch, brief, items, run
 from trainwarden.git import open_source
+from trainwarden.git import worktree as worktree_module
 from trainwarden.git.objects import MAX_BLOB
-from trainwarden.model import FilePair, FileVersion, Misuse, Request, Unread
+from trainwarden.model import FilePair, FileVersion, Misuse, Request, Unfinished, Unread
 
 
 @pytest.fixture
@@ -183,6 +184,13 @@ class TestWaysOut:
         (scratch.path / "sly").symlink_to(secret)
         with pytest.raises(Misuse, match="lies outside the worktree"):
             open_source(scratch.request("files", files=(name,)))
+
+
+def test_too_many_files_cannot_be_finished(scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worktree_module, "MAX_CHANGES", 3)
+    scratch.write({f"n{number}.py": "" for number in range(4)})
+    with pytest.raises(Unfinished, match="more than 3 changed files"):
+        worktree(scratch)
 
 
 class TestNamedFiles:

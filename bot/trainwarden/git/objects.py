@@ -15,7 +15,7 @@ from typing import IO
 from trainwarden.git.process import Git, complaint
 
 MAX_BLOB = 20 * 1024 * 1024
-MAX_TREE = 64 * 1024 * 1024
+MAX_TREE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from trainwarden.git.trees import Entry, RawChange
 
 ENOUGH = 0.5
 LARGEST_FILE = 1024 * 1024
-LARGEST_SUM = 48 * 1024 * 1024
+MOST_LINES = 1_000_000
 COMMON = 40
 CANDIDATES = 6
 
@@ -41,18 +41,16 @@ class Pairing:
         return self.new_path if self.new is not None else self.old_path
 
 
-@dataclass(slots=True)
-class _Signature:
-    size: int
-    lines: Counter[int]
+_Signature = Counter[int]
+"""The lines of a file, by hash, each with the bytes it makes up."""
 
 
 class _Signatures:
-    """Line counts (weighted by bytes) of text files, within a budget; None for what is not compared."""
+    """Signatures of text files, within a budget of lines; None for what is not compared."""
 
     def __init__(self, read: Reader) -> None:
         self._read = read
-        self._left = LARGEST_SUM
+        self._left = MOST_LINES
         self._known: dict[str, _Signature | None] = {}
 
     def get(self, entry: Entry) -> _Signature | None:
@@ -66,11 +64,11 @@ class _Signatures:
         data = self._read(entry)
         if isinstance(data, Unavailable) or not data or len(data) > LARGEST_FILE or b"\0" in data[:8000]:
             return None
-        self._left -= len(data)
-        lines: Counter[int] = Counter()
+        signature: _Signature = Counter()
+        self._left -= data.count(b"\n") + 1
         for line in data.split(b"\n"):
-            lines[hash(line.rstrip(b"\r"))] += len(line) + 1
-        return _Signature(len(data), lines)
+            signature[hash(line.rstrip(b"\r"))] += len(line) + 1
+        return signature
 
 
 def pair(changes: Iterable[RawChange], read: Reader) -> list[Pairing]:
@@ -143,7 +141,7 @@ def _similar(removed: _Files, kept: _Files, added: _Files, signatures: _Signatur
     }
     index: defaultdict[int, list[str]] = defaultdict(list)
     for path, signature in sources.items():
-        for line in signature.lines:
+        for line in signature:
             index[line].append(path)
     by_name: defaultdict[str, list[str]] = defaultdict(list)
     for path in sources:
@@ -160,7 +158,7 @@ def _similar(removed: _Files, kept: _Files, added: _Files, signatures: _Signatur
 
 def _likely(signature: _Signature, index: dict[int, list[str]], namesakes: list[str]) -> list[str]:
     votes: Counter[str] = Counter()
-    for line, weight in signature.lines.items():
+    for line, weight in signature.items():
         owners = index.get(line, ())
         if len(owners) <= COMMON:
             for owner in owners:
@@ -169,7 +167,7 @@ def _likely(signature: _Signature, index: dict[int, list[str]], namesakes: list[
 
 
 def _likeness(old: _Signature, new: _Signature) -> float:
-    return (old.lines & new.lines).total() / max(old.lines.total(), new.lines.total())
+    return (old & new).total() / max(old.total(), new.total())
 
 
 def _likeliest(

@@ -21,6 +21,7 @@ from trainwarden.git.trees import EMPTY_TREE, LINK, Entry, RawChange, Trees, raw
 from trainwarden.model import Misuse, Unfinished
 
 EMPTY_WORD = "empty"
+LONGEST_TOKEN = 64 * 1024
 
 _AGO = re.compile(r"(\d{1,4}) (day|week|month|year)s? ago\Z")
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
@@ -246,11 +247,14 @@ def _check_end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
 
 
 def _tokens(stream: IO[bytes]) -> Iterator[bytes]:
-    """The NUL-terminated tokens of a stream."""
-    rest = b""
-    while chunk := stream.read(1 << 16):
-        *whole, rest = (rest + chunk).split(b"\0")
-        yield from whole
+    """The NUL-terminated tokens of a stream, each cut to ``LONGEST_TOKEN`` bytes (a commit message may be huge)."""
+    token = b""
+    while chunk := stream.read(LONGEST_TOKEN):
+        first, *others = chunk.split(b"\0")
+        token = (token + first)[:LONGEST_TOKEN]
+        for other in others:
+            yield token
+            token = other
 
 
 def _commits(tokens: Iterator[bytes]) -> Iterator[Commit]:

@@ -25,7 +25,8 @@ from trainwarden.git.index import (
 from trainwarden.git.objects import MAX_BLOB, Unavailable
 from trainwarden.git.process import Git
 from trainwarden.git.repository import Repository
-from trainwarden.git.trees import LINK, SUBMODULE, Entry, RawChange
+from trainwarden.git.trees import LINK, MAX_CHANGES, SUBMODULE, TREE, Entry, RawChange
+from trainwarden.model import Unfinished
 
 Contents = Callable[[], "bytes | Unavailable"]
 
@@ -35,8 +36,9 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 def blob_name(data: bytes, width: int) -> str:
     """The object name git gives these bytes as a blob; ``width`` is 40 (sha-1) or 64 (sha-256)."""
-    algorithm = hashlib.sha256 if width == 64 else hashlib.sha1
-    return algorithm(b"blob %d\0" % len(data) + data).hexdigest()
+    name = hashlib.new("sha256" if width == 64 else "sha1", b"blob %d\0" % len(data), usedforsecurity=False)
+    name.update(data)
+    return name.hexdigest()
 
 
 class Worktree:
@@ -145,7 +147,12 @@ def _read(name: str, parent: int) -> bytes | Unavailable:
 
 def worktree_changes(repository: Repository, worktree: Worktree, tree: str) -> Iterator[RawChange]:
     """What the worktree changes against ``tree``: tracked files and untracked ones that are not ignored."""
-    for path in sorted(_candidates(repository, worktree, tree)):
+    paths = _candidates(repository, worktree, tree)
+    if len(paths) > MAX_CHANGES:
+        raise Unfinished(
+            f"more than {MAX_CHANGES} changed files", "Commit or ignore what is not part of the change."
+        )
+    for path in sorted(paths):
         yield worktree_change(repository, worktree, tree, path)
 
 
@@ -155,7 +162,7 @@ def worktree_change(repository: Repository, worktree: Worktree, tree: str, path:
     new = worktree.entry(path)
     if new is None and old is not None and old.mode == SUBMODULE:
         new = old  # a submodule that is not checked out is not a removed one
-    return RawChange(path, old if old is None or old.mode != 0o040000 else None, new)
+    return RawChange(path, old if old is None or old.mode != TREE else None, new)
 
 
 def _candidates(repository: Repository, worktree: Worktree, tree: str) -> set[str]:
