@@ -6,6 +6,7 @@ but the one that tells how long it took.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ def review(
     unread = tuple(item for file in view.files for item in file.unread)
     return Report(
         id=request_id,
-        tool=Tool(_version(), rules.digest),
+        tool=Tool(_version(), _digest(rules.digest)),
         revisions=source.revisions,
         verdict=judgement.verdict,
         findings=judgement.findings,
@@ -122,7 +123,18 @@ def _judged(
 @lru_cache(maxsize=1)
 def bundled_table() -> Table:
     """The calibrated table of evidence that travels with the rules."""
-    return load_table((rules_dir() / "evidence.json").read_bytes())
+    return load_table(_evidence())
+
+
+@lru_cache(maxsize=1)
+def _evidence() -> bytes:
+    return (rules_dir() / "evidence.json").read_bytes()
+
+
+@lru_cache(maxsize=4)
+def _digest(rules: str) -> str:
+    """sha256 over the rules and the table that weighs them: together they judge."""
+    return hashlib.sha256(rules.encode("ascii") + _evidence()).hexdigest()
 
 
 @lru_cache(maxsize=1)

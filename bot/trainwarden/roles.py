@@ -65,7 +65,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "execute",
-        r"\beval\(|\bexec\(|pickle|subprocess|os\.system|os\.kill|sys\.exit|importlib|urlopen|"
+        r"(^|builtins\.|[^.\w])(eval|exec)\(|pickle|subprocess|os\.system|os\.kill|sys\.exit|importlib|urlopen|"
         r"requests\.|socket\."
     ),
 )  # fmt: skip
