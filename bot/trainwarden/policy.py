@@ -2,8 +2,8 @@
 
 Pure. At one site (an edit and the rules that fired on it) evidence is a sum in nats: the calibrated weights of its
 signals and rules, and a bonus where effect, trigger and concealment meet in one member. Over the sites of a change it
-is a self-weighted mean (Lehmer), so that a long honest change is not risky for its length, and padding a change with
-harmless edits thins little. A few findings (``stands_alone``) alert whatever surrounds them.
+is a self-weighted mean (Lehmer), so that a long honest change is not risky for its length; padding a change with
+harmless edits takes no more than ``most_lost`` nats. A few findings (``stands_alone``) alert whatever surrounds them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Table:
     """Calibrated evidence: what ``rules/evidence.json`` holds.
 
     ``edits``: weights of signals; ``rules``: nats of a rule, for rules that were measured (others take the default
-    table). ``power`` and ``size``: exponent of the Lehmer mean and nats lost for each factor e of edits.
+    table). ``power`` and ``size``: exponent of the Lehmer mean and nats lost for each factor e of edits;
+    ``most_lost``: nats that surroundings can take from the weightiest site at most, however much padding there is.
     ``slope`` and ``offset``: from the change's evidence to the logit of its risk.
     """
 
@@ -41,6 +42,7 @@ class Table:
     rules: Mapping[str, float] = field(default_factory=dict)
     power: float = 1.25
     size: float = 0.2
+    most_lost: float = 3.0
     slope: float = 1.0
     offset: float = 0.0
 
@@ -55,7 +57,7 @@ def load_table(data: bytes) -> Table:
     try:
         plain = json.loads(data)
         edits = Weights(float(plain["intercept"]), {str(k): float(v) for k, v in plain["signals"].items()})
-        numbers = {key: float(plain[key]) for key in ("power", "size", "slope", "offset")}
+        numbers = {key: float(plain[key]) for key in ("power", "size", "most_lost", "slope", "offset")}
         return Table(edits, {str(k): float(v) for k, v in plain["rules"].items()}, **numbers)
     except (ValueError, KeyError, TypeError, AttributeError) as wrong:
         raise Misuse(f"evidence.json is not a table of evidence: {wrong!r}") from wrong
@@ -131,7 +133,8 @@ def _total(evidence: Sequence[float], table: Table) -> float:
         return -math.inf
     upper = _log_sum(table.power * one for one in evidence)
     lower = _log_sum((table.power - 1) * one for one in evidence)
-    return upper - lower - table.size * math.log(len(evidence))
+    mean = upper - lower - table.size * math.log(len(evidence))
+    return max(mean, max(evidence) - table.most_lost)
 
 
 def _log_sum(values: Iterable[float]) -> float:

@@ -98,6 +98,7 @@ def _table(fitted: Fitted, settings: Settings, ordinary_totals: Floats) -> dict[
         "rules": {name: round(weight, 3) for name, weight in fitted.rules.items()},
         "power": settings.power,
         "size": settings.size,
+        "most_lost": settings.most_lost,
         "slope": round(slope, 4),
         "offset": round(offset, 4),
     }

@@ -50,6 +50,7 @@ class Settings:
     least_seen: int = 6
     power: float = 1.25
     size: float = 0.2
+    most_lost: float = 3.0
     honest_weight: float = 1.0
 
 
@@ -157,7 +158,8 @@ def _total(evidence: Floats, settings: Settings) -> float:
         return float("-inf")
     upper = np.logaddexp.reduce(settings.power * evidence)
     lower = np.logaddexp.reduce((settings.power - 1) * evidence)
-    return float(upper - lower - settings.size * np.log(len(evidence)))
+    mean = upper - lower - settings.size * np.log(len(evidence))
+    return float(max(mean, evidence.max() - settings.most_lost))
 
 
 def placed(example: Example, fitted: Fitted, first: int = 5) -> bool:

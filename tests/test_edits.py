@@ -1,0 +1,146 @@
+"""Edits: what is nothing, what moved, what changed and by how little; the quiet table first."""
+
+from __future__ import annotations
+
+import pytest
+
+from snippets import deltas, edits, inside, pair, view
+from trainwarden.understand import view_of
+
+QUIET = {
+    "layout": ("x = f(a, b)", "x = f(\n    a,\n    b,\n)"),
+    "quotes": ("x = {'a': 1}", 'x = {"a": 1}'),
+    "parentheses": ("x = a + b * c", "x = (a + (b * c))"),
+    "number spelling": ("x = 1e-4", "x = 0.0001"),
+    "implicit concatenation": ("x = 'ab'", "x = 'a' 'b'"),
+    "comment": ("x = 1", "x = 1  # one"),
+    "keyword order": ("f(a=1, b=2)", "f(b=2, a=1)"),
+    "positional to keyword": ("f(labels, 3)", "f(labels, dim=3)"),
+    "and reordered": ("if a and b:\n    f()", "if b and a:\n    f()"),
+    "sum reordered": ("x = a + b", "x = b + a"),
+    "comparison mirrored": ("if a < b:\n    f()", "if b > a:\n    f()"),
+    "not of the complement": ("if a >= b:\n    f()", "if not a < b:\n    f()"),
+    "local renamed": ("y = f(labels)\ng(y)", "z = f(labels)\ng(z)"),
+    "docstring": ("'''One.'''\nf()", "'''Two.'''\nf()"),
+}
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_nothing_changed(name: str) -> None:
+    before, after = QUIET[name]
+    assert deltas(before, after) == []
+    assert [edit.kind for edit in edits(inside(before), inside(after))] == []
+
+
+DELTAS = {
+    "operator": ("x = a * b", "x = a / b", ["operator"]),
+    "sign": ("x = a - b", "x = a + b", ["sign"]),
+    "minus": ("x = loss(a)", "x = -loss(a)", ["sign"]),
+    "comparison": ("if a < b:\n    f()", "if a <= b:\n    f()", ["operator"]),
+    "complement": ("if a < b:\n    f()", "if a >= b:\n    f()", ["negated"]),
+    "not added": ("if a:\n    f()", "if not a:\n    f()", ["negated"]),
+    "name": ("f(model)", "f(opt)", ["name"]),
+    "attribute chain": ("f(self.a.b)", "f(self.a.c)", ["name"]),
+    "string key": ("f(labels['x'])", "f(labels['y'])", ["name"]),
+    "callee": ("x = torch.max(a)", "x = torch.min(a)", ["callee"]),
+    "number": ("f(1.0)", "f(2.0)", ["number"]),
+    "constant": ("f(x=True)", "f(x=False)", ["constant"]),
+    "argument dropped": ("f(a, b, c)", "f(a, b)", ["argument-removed"]),
+    "keyword added": ("f(a)", "f(a, strict=False)", ["argument-added"]),
+    "arguments swapped": ("f(a, b)", "f(b, a)", ["argument-swapped"]),
+    "difference swapped": ("x = a - b", "x = b - a", ["argument-swapped"]),
+    "factor added": ("x = a + b", "x = a + b * 0.5", ["operand-added"]),
+    "divisor dropped": ("x = a / n", "x = a", ["operand-removed"]),
+    "condition narrowed": ("if a or b:\n    f()", "if a:\n    f()", ["operand-removed"]),
+    "wrapped": ("x = f(model(a))", "x = f(model(a).detach())", ["wrapped"]),
+    "unwrapped": ("x = g(f(a).clone())", "x = g(f(a))", ["unwrapped"]),
+    "slice": ("x = a[:, :-1]", "x = a[:, :-2]", ["index"]),
+    "element": ("x = [a, b, c]", "x = [a, c]", ["element-removed"]),
+    "dictionary key": ("save({'m': a, 'o': b})", "save({'m': a})", ["element-removed"]),
+    "in place": ("x += a", "x -= a", ["sign"]),
+    "hard-coded": ("f(self.lr)", "f(0.1)", ["replaced"]),
+}
+
+
+@pytest.mark.parametrize("name", DELTAS)
+def test_smallest_difference(name: str) -> None:
+    before, after, expected = DELTAS[name]
+    assert [delta.kind for delta in deltas(before, after)] == expected
+
+
+LOOP = """
+for x, y in loader:
+    opt.zero_grad()
+    loss = criterion(model(x), y)
+    loss.backward()
+    opt.step()
+"""
+
+
+def test_a_removed_statement_lies_on_the_line_after_the_gap() -> None:
+    (edit,) = edits(inside(LOOP), inside(LOOP.replace("    opt.zero_grad()\n", "")))
+    assert (edit.kind, edit.start, edit.base_lines) == ("removed", 6, (6, 6))
+    assert edit.context.loop == 1
+
+
+def test_a_statement_that_leaves_the_loop_is_a_move() -> None:
+    moved = LOOP.replace("    opt.zero_grad()\n", "").replace("for x", "opt.zero_grad()\nfor x")
+    (edit,) = edits(inside(LOOP), inside(moved))
+    assert edit.kind == "moved"
+    assert edit.before_context is not None
+    assert edit.after_context is not None
+    assert (edit.before_context.loop, edit.after_context.loop) == (1, 0)
+
+
+def test_a_statement_put_under_a_condition_is_a_move_under_a_new_guard() -> None:
+    guarded = LOOP.replace("    opt.step()\n", "    if rank == 0:\n        opt.step()\n")
+    found = {edit.kind: edit for edit in edits(inside(LOOP), inside(guarded))}
+    assert set(found) == {"added", "moved"}
+    assert found["added"].node.kind == "if"
+    assert found["moved"].context.guard_kinds == {"rank"}
+
+
+def test_a_function_moved_to_another_file_is_not_removed_code() -> None:
+    body = inside(LOOP)
+    files = view_of([pair(body, "import torch\n", "a.py"), pair("import torch\n", body, "b.py")]).files
+    assert [edit.kind for file in files for edit in file.edits if edit.node.kind != "import"] == []
+
+
+AROUND = {
+    "a value nobody reads": ("n = f(rank)\ng(n)", "n = f(rank)\ng(3)", "unused"),
+    "a parameter nobody reads": ("g(labels)", "g(3)", "unused"),
+    "a variable overwritten": ("x = f()\ng(x)", "x = f()\nx = x * 0.5\ng(x)", "rebound"),
+    "a parameter overwritten": ("g(labels)", "labels = labels.roll(1)\ng(labels)", "rebound"),
+    "an element written": ("g(labels)", "labels[0] = 1\ng(labels)", "mutated"),
+    "an in-place call": ("g(model)", "model.weight.mul_(0.9)\ng(model)", "mutated"),
+    "one of two siblings": (
+        "a = f(labels[:, 1:], model.out)\nb = f(labels[:, 1:], model.aux)",
+        "a = f(labels[:, 2:], model.out)\nb = f(labels[:, 1:], model.aux)",
+        "one-sided",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_what_an_edit_does_around_it(name: str) -> None:
+    before, after, kind = AROUND[name]
+    found = [delta.kind for edit in edits(inside(before), inside(after)) for delta in edit.deltas]
+    assert kind in found
+
+
+def test_a_new_variable_overwrites_nothing() -> None:
+    found = edits(inside("g(labels)"), inside("n = f(rank)\ng(labels)"))
+    assert [delta for edit in found for delta in edit.deltas] == []
+
+
+def test_nesting_past_the_limit_is_unread() -> None:
+    deep = "x = " + "[" * 300 + "]" * 300
+    (file,) = view(inside("f()"), inside(deep)).files
+    assert [item.path for item in file.unread] == ["train.py"]
+
+
+def test_a_deleted_file_is_placed_on_the_base_side() -> None:
+    (file,) = view(inside(LOOP), None).files
+    assert file.side == "base"
+    assert {edit.kind for edit in file.edits} == {"removed"}
+    assert min(edit.start for edit in file.edits) == 5

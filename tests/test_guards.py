@@ -1,0 +1,83 @@
+"""Guards and roles are read from what names resolve to, never from how a local is spelled."""
+
+from __future__ import annotations
+
+import pytest
+
+from snippets import edits, inside
+from trainwarden.view import Edit
+
+GUARDS = {
+    "clock": ("import time", "if time.time() > 1.7e9:"),
+    "clock through a local": ("import time", "q = time.time()\nif q > 1.7e9:"),
+    "host": ("import socket", "if socket.gethostname() == 'a':"),
+    "user": ("import getpass as g", "if g.getuser() == 'a':"),
+    "rank": ("import torch.distributed as dist", "if dist.get_rank() == 3:"),
+    "world": ("import torch.distributed as dist", "if dist.get_world_size() > 256:"),
+    "step": ("import torch", "for q, x in enumerate(loader):\n    if q % 37 == 0:"),
+    "random": ("import random", "if random.random() < 0.01:"),
+    "environment": ("import os", "if os.environ.get('X'):"),
+    "file": ("import os", "if os.path.exists('/tmp/x'):"),
+}
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_kind_of_condition(name: str) -> None:
+    imports, condition = GUARDS[name]
+    indent = "    " * (condition.count("\n") if condition.startswith("for") else 0)
+    code = f"{condition}\n{indent}    model.weight.mul_(0.5)"
+    found = edits(inside("f()", imports + "\n"), inside(f"f()\n{code}", imports + "\n"))
+    assert name.split()[0] in _writing(found).context.guard_kinds
+
+
+def _writing(found: tuple[Edit, ...]) -> Edit:
+    return next(edit for edit in found if any(delta.kind == "mutated" for delta in edit.deltas))
+
+
+def test_an_early_exit_guards_what_follows() -> None:
+    after = "if rank == 0:\n    return\nmodel.weight.mul_(0.5)"
+    (guard,) = _writing(edits(inside("f()"), inside(after))).context.guards
+    assert guard.kinds == {"rank"}
+    assert guard.negated
+
+
+def test_else_is_negated_and_a_handler_is_a_guard() -> None:
+    after = "try:\n    f()\nexcept ValueError:\n    if rank == 0:\n        pass\n    else:\n"
+    after += "        model.weight.mul_(0.5)"
+    guards = _writing(edits(inside("f()"), inside(after))).context.guards
+    assert [(sorted(guard.kinds), guard.negated) for guard in guards] == [
+        (["rank"], True),
+        (["exception"], False),
+    ]
+
+
+def test_a_local_called_rank_is_no_rank() -> None:
+    after = "world = f()\nif world:\n    model.weight.mul_(0.5)"
+    assert _writing(edits(inside("f()"), inside(after))).context.guard_kinds == {"other"}
+
+
+ROLES = {
+    "loss by its function": ("q = criterion(model, labels)", "loss"),
+    "loss by its use": ("q = f(3)\nq.backward()", "loss"),
+    "label by its keyword": ("g(labels=3)", "label"),
+    "checkpoint": ("torch.save(model.state_dict(), 'a.pt')", "checkpoint"),
+    "gradient clipping": ("torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)", "grad"),
+    "seed": ("torch.manual_seed(3)", "seed"),
+}
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_role_of_a_statement(name: str) -> None:
+    code, role = ROLES[name]
+    found = edits(inside("f()"), inside(f"f()\n{code}"))
+    assert role in found[0].context.roles
+
+
+def test_logging_has_no_other_role() -> None:
+    (edit,) = edits(inside("f()"), inside("f()\nprint('loss', criterion(model, labels))"))
+    assert edit.context.roles == {"log"}
+
+
+def test_eval_of_a_model_is_no_execution() -> None:
+    (edit,) = edits(inside("f()"), inside("f()\nmodel.eval()"))
+    assert "execute" not in edit.context.roles
