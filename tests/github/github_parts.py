@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -146,20 +147,18 @@ def _wait_for_http(address: str, process: subprocess.Popen[bytes], seconds: floa
 class Postgres:
     """A throw-away PostgreSQL cluster of Debian's packages on loopback, run as its own user."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self) -> None:
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         if not found:
             missing("PostgreSQL is not installed (apt-get install postgresql)")
         self._bin = found[-1].parent
-        self._data = directory / "cluster"
+        # Not below pytest's directory, which only its own user may enter.
+        self._home = Path(tempfile.mkdtemp(prefix="trainwarden-postgres-"))
+        self._home.chmod(0o755)
+        self._data = self._home / "cluster"
+        self._data.mkdir()
         self._port = free_port()
         self._as_root = os.geteuid() == 0
-        directory.chmod(0o755)
-        for parent in directory.parents:
-            if parent == Path("/tmp"):
-                break
-            parent.chmod(parent.stat().st_mode | 0o055)
-        self._data.mkdir()
         if self._as_root:
             shutil.chown(self._data, "postgres", "postgres")
         self._run("initdb", "-D", str(self._data), "-U", "tester", "-A", "trust", "--no-sync", "-E", "UTF8")
@@ -198,6 +197,7 @@ class Postgres:
         if (self._data / "postmaster.pid").exists():
             with suppress(subprocess.CalledProcessError):
                 self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self._home, ignore_errors=True)
 
     def database(self, name: str) -> str:
         """A fresh database: its address."""
