@@ -113,6 +113,14 @@ def test_white_space_settings_of_the_repository_change_nothing(scratch: Scratch)
     assert isinstance(pair, FilePair) and pair.after and pair.after.data == b"x\ny  \t\n"
 
 
+def test_context_must_match_to_the_blank(scratch: Scratch) -> None:
+    scratch.git("config", "apply.ignoreWhitespace", "change")
+    scratch.commit({"run": "if x:\n    y\n"})
+    patch = b"--- a/run\n+++ b/run\n@@ -1,2 +1,3 @@\n if x:\n   y\n+z\n"
+    with pytest.raises(Misuse, match="the patch does not apply"):
+        open_source(scratch.request("patch", patch=patch))
+
+
 def test_scratch_files_are_removed(scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch_directory = tmp_path / "scratch"
     scratch_directory.mkdir()

@@ -11,7 +11,9 @@ import pytest
 from git_scratch import Scratch, brief, items, run
 from trainwarden.git import open_source
 from trainwarden.git import worktree as worktree_module
+from trainwarden.git.index import IndexEntry, Stat
 from trainwarden.git.objects import MAX_BLOB
+from trainwarden.git.trees import Entry
 from trainwarden.model import FilePair, FileVersion, Misuse, Request, Unfinished, Unread
 
 
@@ -94,6 +96,13 @@ class TestChanged:
         scratch.write({"a.py": "7\n"})
         os.utime(scratch.path / "a.py", ns=(before.st_atime_ns, before.st_mtime_ns))
         assert worktree(scratch) == [("a.py", "a.py", False)]
+
+    def test_a_file_as_young_as_the_index_is_read(self) -> None:
+        """Git's "racy" entries: written twice within one tick of the clock, the stat tells nothing."""
+        stat = Stat(ctime=5, mtime=5, inode=1, size=2)
+        entry = IndexEntry("a.py", Entry(0o100644, "1" * 40), 0, stat, 0)
+        assert worktree_module._is_clean(entry, stat, indexed_at=6)
+        assert not worktree_module._is_clean(entry, stat, indexed_at=5)
 
     def test_a_linked_worktree_is_its_own(self, scratch: Scratch) -> None:
         other = scratch.path.parent / "linked"
