@@ -173,7 +173,8 @@ class Statements(Expressions):
 
     def type(self, syntax: cst.ClassDef) -> Node:
         arguments = [self.argument(part) for part in (*syntax.bases, *syntax.keywords)]
-        bases = self.make(syntax, "bases", "", arguments)
+        span = (arguments[0].line, arguments[-1].end_line, arguments[0].column) if arguments else (0, 0, 0)
+        bases = Node("bases", "", tuple(arguments), *span)
         head = (*self._decorators(syntax.decorators), bases)
         inner = (*head, *self._type_parameters(syntax.type_parameters), self.block(syntax.body))
         return self._decorated(self.make(syntax, "class", syntax.name.value, inner))

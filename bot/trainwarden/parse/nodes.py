@@ -34,7 +34,8 @@ expressions
     namedexpr [name, value]          listcomp | setcomp | dictcomp | genexp [element, comp_for...]
     comp_for(async?) [target, iterable, test...]   none
 patterns
-    a capture is a name, a sequence a list, a mapping a dict, a class a call, ``P as x`` a namedexpr, ``A | B`` a boolop(|)
+    a capture is a name, a sequence a list, a mapping a dict, a class a call,
+    ``P as x`` a namedexpr, ``A | B`` a boolop(|)
 """
 
 from __future__ import annotations

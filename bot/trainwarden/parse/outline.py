@@ -7,6 +7,7 @@ them, so that only what changed is ever lowered. Nested functions belong to the 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,6 +24,14 @@ _DEFINITIONS = frozenset({"function_definition", "class_definition"})
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 20 * treesitter.MAX_DEPTH))
 
 
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A statement that another parser has read: its text and its node."""
+
+    text: bytes
+    node: Node
+
+
 @dataclass(slots=True)
 class Member:
     """One unit that is aligned, analysed and scored.
@@ -36,7 +45,7 @@ class Member:
     line: int
     end_line: int
     raw: bytes
-    syntaxes: list[Syntax] = field(repr=False)
+    syntaxes: Sequence[Syntax | Lowered] = field(repr=False)
     _node: Node | None = None
 
     def node(self, keep: set[bytes] | None = None) -> Node:
@@ -45,12 +54,18 @@ class Member:
         ``keep``: raw texts of statements that both sides share; in a run they are left out of the lowering.
         """
         if self._node is None:
+            wanted = [s for s in self.syntaxes if not keep or (s.text or b"") not in keep]
             if self.kind == "function":
-                self._node = treesitter.lower(self.syntaxes[0])
+                self._node = _lowered(self.syntaxes[0])
             else:
-                wanted = [s for s in self.syntaxes if not keep or (s.text or b"") not in keep]
-                self._node = treesitter.lower_module(wanted)
+                nodes = tuple(_lowered(syntax) for syntax in wanted)
+                first, last = (nodes[0].line, nodes[-1].end_line) if nodes else (1, 1)
+                self._node = Node("module", "", nodes, first, last)
         return self._node
+
+
+def _lowered(syntax: Syntax | Lowered) -> Node:
+    return syntax.node if isinstance(syntax, Lowered) else treesitter.lower(syntax)
 
 
 @dataclass(slots=True)
@@ -99,7 +114,8 @@ class _Collector:
             self.run(name + ".", body)
         supers = inner.child_by_field_name("superclasses")
         decorators = [child for child in outer.children if child.type == "decorator"]
-        head = [*decorators, *([supers] if supers is not None else [])]
+        parameters = inner.child_by_field_name("type_parameters")
+        head = [*decorators, *(part for part in (supers, parameters) if part is not None)]
         if head:
             self._add(f"{name}(bases)", "class", head)
 
@@ -146,4 +162,3 @@ def _errors(root: Syntax) -> list[Lines]:
         else:
             stack.extend(child for child in syntax.children if child.has_error or child.is_missing)
     return sorted(found)
-

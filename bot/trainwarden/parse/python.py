@@ -22,6 +22,22 @@ if TYPE_CHECKING:
 MAX_DEPTH = 2 * treesitter.MAX_DEPTH
 """Levels of tree-sitter's tree that libcst is trusted with; a level of Python is about two of these."""
 
+LONGEST_CHAIN = 800
+"""Parts of one chain; libcst raises at a few thousand and was seen to die of 30,000."""
+_CHAINS = frozenset(
+    {
+        "concatenated_string",
+        "if_statement",
+        "dotted_name",
+        "list_comprehension",
+        "set_comprehension",
+        "dictionary_comprehension",
+        "generator_expression",
+    }
+)
+
+_BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+
 
 class NotParsed(Exception):
     """libcst has no reading of the text; ``line`` is where it gave up (1 when it cannot say)."""
@@ -32,12 +48,13 @@ class NotParsed(Exception):
         self.reason = reason
 
 
-def lower_text(text: str, positions: bool = True) -> Node:
+def lower_text(text: str, positions: bool = True, measured: bool = False) -> Node:
     """The ``module`` node of a text. Raises ``NotParsed``.
 
-    ``positions``: without them lines are 0 and the reading costs less; hashes are the same.
+    ``positions``: without them lines are 0 and the reading costs less; hashes are the same. ``measured``: the
+    caller asked ``too_deep`` before.
     """
-    if _deeper_than(treesitter.parse(text), MAX_DEPTH):
+    if not measured and too_deep(treesitter.parse(text)):
         raise NotParsed(1, "nested too deep")
     module = _parsed(text)
     statements = importlib.import_module("trainwarden.parse.cst_statements")
@@ -68,15 +85,17 @@ def _spans(module: Module) -> dict[int, tuple[int, int, int]]:
     return spans
 
 
-def _deeper_than(root: Syntax, most: int) -> bool:
-    """Whether a tree has more levels, without recursion."""
+def too_deep(root: Syntax) -> bool:
+    """Whether libcst could die of a tree: its levels, chains that are flat here but nested there, open brackets."""
     cursor = root.walk()
-    depth = 0
+    depth = brackets = 0
     while True:
+        node = cursor.node
+        if node is None or (node.child_count > LONGEST_CHAIN and node.type in _CHAINS):
+            return True
+        brackets += _BRACKETS.get(node.type, 0)
         if cursor.goto_first_child():
             depth += 1
-            if depth > most:
-                return True
         elif not cursor.goto_next_sibling():
             while cursor.goto_parent():
                 depth -= 1
@@ -84,3 +103,5 @@ def _deeper_than(root: Syntax, most: int) -> bool:
                     break
             else:
                 return False
+        if depth > MAX_DEPTH or brackets > MAX_DEPTH:
+            return True

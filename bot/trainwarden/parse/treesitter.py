@@ -82,6 +82,16 @@ def _chain(syntax: Syntax) -> Iterator[Syntax]:
             yield part
 
 
+def _union(syntax: Syntax) -> Iterator[Syntax]:
+    """The members of nested unions of types, from left to right."""
+    for part in syntax.named_children:
+        inner = part.named_children[0] if part.type == "type" and part.named_child_count == 1 else part
+        if inner.type == "union_type" or (inner.type == "binary_operator" and _operator(inner) == "|"):
+            yield from _union(inner)
+        elif inner.type not in _EXTRAS:
+            yield inner
+
+
 def _async(syntax: Syntax) -> str:
     return "async" if _has(syntax, "async") else ""
 
@@ -181,6 +191,8 @@ class _Lowering:
 
     def if_statement(self, syntax: Syntax) -> Node:
         clauses = syntax.children_by_field_name("alternative")
+        if self._depth + 2 * len(clauses) > MAX_DEPTH:  # each ``elif`` is an ``if`` in the ``else`` before it
+            raise TooDeep(syntax.start_point.row + 1)
         otherwise = self._alternatives(clauses)
         return self.make(
             syntax, "if", "", (self.field(syntax, "condition"), self.field(syntax, "consequence"), *otherwise)
@@ -406,11 +418,34 @@ class _Lowering:
 
     def type_alias_statement(self, syntax: Syntax) -> Node:
         left, right = (self.parts(part)[0] for part in self.parts(syntax)[:2])
-        named: tuple[Node, ...] = (self.node(left),)
+        if left.type == "identifier":
+            return self.make(syntax, "type_alias", "", (self.node(left), self.node(right)))
         if left.type == "generic_type":
             name, parameters = self.parts(left)[:2]
             named = (self.node(name), self.type_parameters(parameters))
-        return self.make(syntax, "type_alias", "", (*named, self.node(right)))
+            return self.make(syntax, "type_alias", "", (*named, self.node(right)))
+        return self._type_assignment(syntax, left, right)
+
+    def _type_assignment(self, syntax: Syntax, left: Syntax, right: Syntax) -> Node:
+        """``type(x).y = z`` and ``type[x] = z`` assign; the grammar takes them for aliases of types."""
+        value = self.node(right)
+        if left.type == "constrained_type":
+            target, annotation = self.parts(left)[:2]
+            kind = self.make(annotation, "annotation", "", (self.node(annotation),))
+            return self.make(syntax, "annassign", "", (self._of_type(self.parts(target)[0]), kind, value))
+        return self.make(syntax, "assign", "", (self._of_type(left), value))
+
+    def _of_type(self, syntax: Syntax) -> Node:
+        """What stands behind ``type``, with ``type`` called or subscripted where the chain begins."""
+        name = self.make(syntax, "name", "type")
+        if syntax.type in ("parenthesized_expression", "tuple"):
+            return self.make(syntax, "call", "", (name, *self.nodes(syntax)))
+        if syntax.type == "list":
+            return self.make(syntax, "subscript", "", (name, *self.nodes(syntax)))
+        made = self.node(syntax)
+        base = syntax.named_children[0] if syntax.named_children else syntax
+        first = self._of_type(base) if base is not syntax else made
+        return self.make(syntax, made.kind, made.value, (first, *made.children[1:]))
 
     # -- expressions
 
@@ -471,7 +506,11 @@ class _Lowering:
         return self.make(syntax, "attribute", _text(name), (self.node(owner),))
 
     def union_type(self, syntax: Syntax) -> Node:
-        return self.make(syntax, "binary", "|", self.nodes(syntax))
+        """``A | B | C`` in an annotation: the grammar groups from the right, Python from the left."""
+        first, *rest = (self.node(part) for part in _union(syntax))
+        for part in rest:
+            first = self.make(syntax, "binary", "|", (first, part))
+        return first
 
     def chevron(self, syntax: Syntax) -> Node:
         return self.make(syntax, "star", ">>", self.nodes(syntax))
@@ -651,6 +690,13 @@ class _Lowering:
         loops = tuple(self.make(span, "comp_for", _async(span), tuple(parts)) for span, parts in pairs)
         return self.make(syntax, _COMPREHENSIONS[syntax.type], "", (self.field(syntax, "body"), *loops))
 
+    def tuple_pattern(self, syntax: Syntax) -> Node:
+        """``(a) = 1`` has brackets only; ``(a,) = 1`` unpacks."""
+        parts = self.nodes(syntax)
+        return (
+            parts[0] if len(parts) == 1 and not _has(syntax, ",") else self.make(syntax, "tuple", "", parts)
+        )
+
     def sequence(self, syntax: Syntax) -> Node:
         return self.make(syntax, _SEQUENCES[syntax.type], "", self.nodes(syntax))
 
@@ -663,7 +709,6 @@ _COMPREHENSIONS = {
 }
 _SEQUENCES = {
     "tuple": "tuple",
-    "tuple_pattern": "tuple",
     "pattern_list": "tuple",
     "expression_list": "tuple",
     "list": "list",
@@ -727,6 +772,7 @@ _HANDLERS: dict[str, Callable[[_Lowering, Syntax], Node]] = {
     "parenthesized_list_splat": _Lowering.unwrap,
     "subscript": _Lowering.subscript,
     "slice": _Lowering.slice,
+    "type_parameter": _Lowering.type_parameters,
     "argument_list": _Lowering.bases,  # alone: the bases of a class; a call reads its own
     "generic_type": _Lowering.generic_type,
     "union_type": _Lowering.union_type,
@@ -749,6 +795,7 @@ _HANDLERS: dict[str, Callable[[_Lowering, Syntax], Node]] = {
     "await": _Lowering.await_,
     "yield": _Lowering.yield_,
     "named_expression": _Lowering.named_expression,
+    "tuple_pattern": _Lowering.tuple_pattern,
     **dict.fromkeys(_COMPREHENSIONS, _Lowering.comprehension),
     **dict.fromkeys(_SEQUENCES, _Lowering.sequence),
 }
