@@ -92,7 +92,7 @@ def _judge(request: Request, pairs: list[FilePair | Unread]) -> Report:
     )
 
 
-def request_revisions(request: Request):  # noqa: ANN201
+def request_revisions(request: Request):
     from trainwarden.model import Revisions
 
     return Revisions(request.base or "", request.head or "", request.policy or "")

@@ -101,6 +101,9 @@ class FakeGitHub:
         self.authorizations: set[str] = set()
         self.permissions: dict[str, str] = {}
         self.events: list[str] = []
+        self.hook: dict[str, str] = {}
+        self.required: dict[str, list[dict[str, Any]]] = {}
+        self.protection: dict[str, list[dict[str, Any]]] = {}
         fake = self
 
         class Handler(_Handler):
@@ -180,7 +183,11 @@ class FakeGitHub:
         """Sign and deliver; the status, 0 when nobody answered. GitHub remembers the delivery."""
         guid = guid or str(uuid.uuid4())
         body = json.dumps(payload).encode()
-        status = post(self.webhook, event, body, guid, self.secret if secret is None else secret, timeout)
+        status = (
+            0
+            if not self.webhook
+            else post(self.webhook, event, body, guid, self.secret if secret is None else secret, timeout)
+        )
         with self.lock:
             self.state.serial += 1
             self.state.deliveries.append(
@@ -202,7 +209,7 @@ class FakeGitHub:
             match = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", shape), path)
             if verb == method and match:
                 parts = {k: unquote(v) for k, v in match.groupdict().items()}
-                if not path.startswith("/app") and not self._authorised(headers):
+                if not path.startswith("/app") and not self._authorised(headers):  # installation token
                     return 401, {"message": "Bad credentials"}
                 if path.startswith("/app") and not path.startswith("/app-") and not self._signed(headers):
                     return 401, {"message": "A JSON web token could not be decoded"}
@@ -228,9 +235,9 @@ class FakeGitHub:
     def validated(self, method: str, target: str, body: bytes) -> Answer | None:
         """What Prism says against a request, None when it is as GitHub's description wants it."""
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
-        request = urllib.request.Request(self._prism + target, body or None, headers, method=method)  # noqa: S310
+        request = urllib.request.Request(self._prism + target, body or None, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=20) as reply:  # noqa: S310 - loopback
+            with urllib.request.urlopen(request, timeout=20) as reply:
                 reply.read()
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace")
@@ -298,9 +305,9 @@ def post(url: str, event: str, body: bytes, guid: str, secret: str, timeout: flo
         "X-Hub-Signature-256": signature(body, secret),
         "User-Agent": "GitHub-Hookshot/test",
     }
-    request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - loopback
+    request = urllib.request.Request(url, body, headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as reply:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=timeout) as reply:
             return int(reply.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -387,7 +394,7 @@ class _Handler(BaseHTTPRequestHandler):
     def date_time_string(self, timestamp: float | None = None) -> str:
         return formatdate((timestamp or time.time()) + self.github.state.skew, usegmt=True)
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815 - names of the standard library
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve
 
 
 # The routes. Each takes (github, parts of the path, query, body) --------------------------------------------------
@@ -639,10 +646,36 @@ def _app(g: FakeGitHub, p: dict[str, str], q: dict[str, str], b: Any) -> Answer:
     return 200, {"id": APP_ID, "slug": SLUG, "permissions": g.permissions, "events": g.events}
 
 
+def _hook(g: FakeGitHub, p: dict[str, str], q: dict[str, str], b: Any) -> Answer:
+    return 200, g.hook
+
+
+def _convert(g: FakeGitHub, p: dict[str, str], q: dict[str, str], b: Any) -> Answer:
+    if p["code"] != "goodcode":
+        return 404, {"message": "Not Found"}
+    return 201, {"id": APP_ID, "slug": SLUG, "pem": "the key", "webhook_secret": "the secret"}
+
+
+def _rules(g: FakeGitHub, p: dict[str, str], q: dict[str, str], b: Any) -> Answer:
+    checks = g.required.get(f"{p['owner']}/{p['repo']}")
+    if checks is None:
+        return 200, []
+    return 200, [{"type": "required_status_checks", "parameters": {"required_status_checks": checks}}]
+
+
+def _protection(g: FakeGitHub, p: dict[str, str], q: dict[str, str], b: Any) -> Answer:
+    checks = g.protection.get(f"{p['owner']}/{p['repo']}")
+    return (404, {"message": "Branch not protected"}) if checks is None else (200, {"checks": checks})
+
+
 _REPO = "/repos/{owner}/{repo}"
 _ROUTES: tuple[tuple[str, Callable[[FakeGitHub, dict[str, str], dict[str, str], Any], Answer]], ...] = (
     ("GET /app", _app),
     ("GET /app/installations", _installations),
+    ("GET /app/hook/config", _hook),
+    ("POST /app-manifests/{code}/conversions", _convert),
+    (f"GET {_REPO}/rules/branches/{{branch}}", _rules),
+    (f"GET {_REPO}/branches/{{branch}}/protection/required_status_checks", _protection),
     ("POST /app/installations/{id}/access_tokens", _token),
     ("GET /app/hook/deliveries", _deliveries),
     ("POST /app/hook/deliveries/{id}/attempts", _attempt),

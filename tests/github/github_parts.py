@@ -135,7 +135,7 @@ def _wait_for_http(address: str, process: subprocess.Popen[bytes], seconds: floa
     while time.monotonic() < until:
         assert process.poll() is None, "the program ended before it listened"
         try:
-            urllib.request.urlopen(address, timeout=2)  # noqa: S310 - loopback
+            urllib.request.urlopen(address, timeout=2)
             return
         except urllib.error.HTTPError:
             return

@@ -271,9 +271,9 @@ def test_nothing_in_the_job_tables_is_a_pickle(queue: DbosQueue, settings: Setti
     schema = "" if settings.jobs_url.startswith("sqlite") else "dbos."
     made = engine(settings.jobs_url)
     with made.connect() as c:
-        inputs = c.execute(sa.text(f"SELECT inputs FROM {schema}workflow_input")).scalars().all()  # noqa: S608
-        outputs = c.execute(sa.text(f"SELECT output FROM {schema}workflow_output")).scalars().all()  # noqa: S608
-        steps = c.execute(sa.text(f"SELECT output FROM {schema}operation_outputs")).scalars().all()  # noqa: S608
+        inputs = c.execute(sa.text(f"SELECT inputs FROM {schema}workflow_input")).scalars().all()
+        outputs = c.execute(sa.text(f"SELECT output FROM {schema}workflow_output")).scalars().all()
+        steps = c.execute(sa.text(f"SELECT output FROM {schema}operation_outputs")).scalars().all()
     made.dispose()
     assert [json.loads(text)["positionalArgs"][0]["number"] for text in inputs] == [1]
     assert [json.loads(text) for text in (*outputs, *steps)] == ["done", "done"]

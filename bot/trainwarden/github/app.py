@@ -27,6 +27,7 @@ _PAGE = 100
 _MOST_PAGES = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3_600.0
 _SKEW_NOTICED = 20.0
+_SYNCHRONISE_SECONDS = 600.0
 
 
 class GitHubError(TrainwardenError):
@@ -176,10 +177,27 @@ class App:
         self._tokens: dict[int, _Token] = {}
         self._skew = 0.0
         self._slug = ""
+        self._synchronised = -_SYNCHRONISE_SECONDS
 
     def api(self) -> Api:
-        """A client that speaks as the App (installations, deliveries of its webhook)."""
+        """A client that speaks as the App (installations, deliveries of its webhook). Raises a ``GitHubError``."""
+        if time.monotonic() > self._synchronised + _SYNCHRONISE_SECONDS:
+            self._synchronise()
+        return self._own_api()
+
+    def _own_api(self) -> Api:
         return Api(self._settings, Auth.AppAuthToken(self._own_token()), self._sent)
+
+    def _synchronise(self) -> None:
+        """Learn how far our clock is off: GitHub refuses signatures from the future or the past."""
+        try:
+            headers, answer = self._own_api().send("GET", "/app")
+            self._skew = skew({key.lower(): value for key, value in headers.items()})
+            self._slug = str(answer["slug"])
+        except Revoked as error:
+            if not self._notice_skew(error):
+                raise
+        self._synchronised = time.monotonic()
 
     def installation(self, installation: int) -> Api:
         """A client that speaks as one installation. Raises a ``GitHubError``."""
@@ -200,23 +218,18 @@ class App:
         return self._slug
 
     def forget(self, installation: int) -> None:
-        """Drop a token that GitHub no longer takes."""
+        """Drop a token that GitHub no longer takes, and look at the clock again."""
         with self._lock:
+            self._synchronised = -_SYNCHRONISE_SECONDS
             self._tokens.pop(installation, None)
 
     def _mint(self, installation: int) -> _Token:
-        path = f"/app/installations/{installation}/access_tokens"
-        try:
-            answer = self.api().call("POST", path, {})
-        except Revoked as error:
-            if not self._notice_skew(error):
-                raise
-            answer = self.api().call("POST", path, {})
+        answer = self.api().call("POST", f"/app/installations/{installation}/access_tokens", {})
         # A token lives for an hour on GitHub's clock; counted from now on ours, skew does not matter.
         return _Token(Secret(answer["token"]), time.time() + 3_600.0)
 
     def _notice_skew(self, error: Revoked) -> bool:
-        """A 401 to our own signature may mean that the clocks differ: whether another try is worth it."""
+        """A 401 to our own signature may mean that the clocks differ; whether they do."""
         cause = error.__cause__
         headers = cause.headers if isinstance(cause, GithubException) and cause.headers else {}
         found = skew({key.lower(): value for key, value in headers.items()})

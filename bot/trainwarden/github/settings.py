@@ -23,6 +23,7 @@ Mode = Literal["observe", "advise", "enforce"]
 MODES: tuple[Mode, ...] = ("observe", "advise", "enforce")
 VOICES = ("comments", "labels", "team", "sarif")
 CREDENTIALS = "credentials.json"
+DATA = "/var/lib/trainwarden"
 PREFIX = "TRAINWARDEN_"
 
 
@@ -114,7 +115,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     wrote in the data directory is used where neither is set. Raises ``Misuse`` naming the variable at fault.
     """
     reader = _Reader(os.environ if environment is None else environment)
-    data = Path(reader.text("DATA", "/var/lib/trainwarden"))
+    data = Path(reader.text("DATA", DATA))
     reader.stored = _credentials(data / CREDENTIALS)
     secrets = tuple(
         Secret(text)
@@ -155,6 +156,13 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         throttle=reader.seconds("THROTTLE_SECONDS", 0.05, least=0.0),
         review_seconds=reader.seconds("REVIEW_SECONDS", 60.0),
     )
+
+
+def api_and_data(environment: Mapping[str, str] | None = None) -> tuple[str, str, Path]:
+    """GitHub's address, its API's, and the data directory: all that is known before an App is registered."""
+    reader = _Reader(os.environ if environment is None else environment)
+    github_url = reader.url("GITHUB_URL", "https://github.com")
+    return github_url, reader.url("API_URL", _api_of(github_url)), Path(reader.text("DATA", DATA))
 
 
 def check(settings: Settings) -> Settings:
