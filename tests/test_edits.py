@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from snippets import deltas, edits, inside, pair, view
+from trainwarden.model import FilePair, FileVersion
 from trainwarden.understand import view_of
 
 QUIET = {
@@ -144,3 +145,12 @@ def test_a_deleted_file_is_placed_on_the_base_side() -> None:
     assert file.side == "base"
     assert {edit.kind for edit in file.edits} == {"removed"}
     assert min(edit.start for edit in file.edits) == 5
+
+
+def test_a_rename_takes_nothing_out_of_sight() -> None:
+    old = FilePair(FileVersion("train.py", 0o100644, inside(LOOP).encode()), None)
+    for path in ("train.txt", "tests/train.py"):
+        after = FileVersion(path, 0o100644, inside(LOOP.replace("    opt.step()\n", "")).encode())
+        (file,) = view_of([FilePair(old.before, after)]).files
+        assert (file.kind, file.training, file.test) == ("python", True, False)
+        assert [edit.kind for edit in file.edits] == ["removed"]

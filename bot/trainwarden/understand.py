@@ -75,10 +75,11 @@ def _unread_view(item: Unread) -> FileView:
 
 
 def _open(pair: FilePair, training_paths: Sequence[str], ignored_paths: Sequence[str]) -> _Open:
-    version = pair.after or pair.before
-    assert version is not None
-    kind = kind_of(version.path, version.mode, version.data)
-    file = _Open(pair, kind, False, is_test(pair.path))
+    versions = [version for version in (pair.after, pair.before) if version is not None]
+    kinds = [kind_of(version.path, version.mode, version.data) for version in versions]
+    # Renaming a file to another kind, or into a folder of tests, must not take it out of sight.
+    kind: FileKind = "python" if "python" in kinds else kinds[0]
+    file = _Open(pair, kind, False, all(is_test(version.path) for version in versions))
     if kind == "python":
         _read_python(file)
         ignored = any(matches(glob, pair.path) for glob in ignored_paths)
