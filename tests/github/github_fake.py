@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -234,6 +235,8 @@ class FakeGitHub:
 
     def validated(self, method: str, target: str, body: bytes) -> Answer | None:
         """What Prism says against a request, None when it is as GitHub's description wants it."""
+        if not self._prism:
+            return None
         headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
         request = urllib.request.Request(self._prism + target, body or None, headers, method=method)
         try:
@@ -389,7 +392,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, text in (headers or {}).items():
             self.send_header(name, text)
         self.end_headers()
-        self.wfile.write(data)
+        # Who was killed does not read on.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.wfile.write(data)
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return formatdate((timestamp or time.time()) + self.github.state.skew, usegmt=True)

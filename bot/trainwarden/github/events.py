@@ -98,7 +98,7 @@ def _tuple(given: Payload) -> dict[str, Any]:
     return {"superseded": tuple(given.get("superseded", ()))}
 
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(b for b in range(256) if b not in b"[]{}")
 
 

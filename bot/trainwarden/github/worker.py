@@ -6,12 +6,15 @@ act only in the one worker that leads), and the watch over the parent process.
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import logging
 import os
 import signal
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,6 +36,7 @@ from trainwarden.github.store import Store, engine
 LOG = logging.getLogger("trainwarden.worker")
 LEADER = "leader"
 _PARENT_CHECK = 0.5
+_NICENESS = 5
 
 
 class Worker:
@@ -132,15 +136,35 @@ class Worker:
 
 def run(settings: Settings, reviewing: Engine, parent: int = 0, worker: Worker | None = None) -> None:
     """Work until SIGTERM or SIGINT. With ``parent``, also die at once when that process is gone."""
+    # Reviews give way to whatever acknowledges deliveries on the same machine.
+    os.nice(_NICENESS)
     working = worker or Worker(settings, reviewing)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if parent:
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    working.start()
-    stop.wait()
-    working.stop()
+    with _alone(settings):
+        working.start()
+        stop.wait()
+        working.stop()
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Wait until no other process works under our name here.
+
+    The worker of a killed server lives for a moment longer; two that share a name would take each other's jobs and
+    leases for their own. The kernel frees the lock of a dead process.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = hashlib.sha256(settings.executor.encode()).hexdigest()[:16]
+    handle = os.open(settings.data / f"worker-{name}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _watch(parent: int) -> None:
