@@ -36,6 +36,11 @@ QUIET = [
     ("a list of words is mapped", "def f(xs):\n    return map(str, xs)", "data."),
     ("a local constant", "def f():\n    a = 3\n    return a", "const."),
     ("a trainer is started", "class Trainer:\n    def run(self):\n        self.train()", "mode."),
+    ("a step that is printed", "def f(step):\n    print(step)", "cadence"),
+    ("an exception that is handled", "def f(g, log):\n    try:\n        g()\n    except E as e:\n        log(e)\n        g(2)", "exception."),
+    ("one variable of the environment", "import os\ndef f():\n    return 'A' in os.environ", "effect."),
+    ("text that is put together", "def loss_name(a):\n    return 'loss_' + a", "loss.formula"),
+    ("an event without conditions", "def f(loss):\n    loss.backward()", "when"),
     ("a metric is computed", "def accuracy(a, b):\n    total = (a == b).sum()\n    return total", "metric.return"),
 ]  # fmt: skip
 
@@ -154,6 +159,21 @@ SAID: list[tuple[str, str, tuple[str, str, str]]] = [
     ("finite", "import torch\ndef f(x):\n    return torch.isnan(x)", ("guard.finite", "x", "isnan")),
     ("assertion", "def f(x):\n    assert x > 0", ("guard.assert", "", "x > 0")),
     ("raise", "def f(x):\n    if x < 0:\n        raise ValueError('x')", ("guard.raise", "ValueError", "x < 0")),
+    # formulas and conditions
+    ("loss arithmetic", "def kl_loss(p, q):\n    return p - q.log()", ("loss.formula", "return", "p - q.log()")),
+    ("schedule arithmetic", "def get_lr(step, n):\n    return 0.5 * step / n", ("scheduler.formula", "return", "(0.5 * step) / n")),
+    ("a local's arithmetic", "import torch\ndef f(p, a, b):\n    r = a * b\n    o = torch.optim.SGD(p, lr=r)", ("optimizer.lr", "", "(a * b)")),
+    ("cadence", "def f(step, n):\n    if step % n == 0:\n        pass", ("cadence", "", "(step % n) == 0")),
+    ("limit", "def f(step, args):\n    if step >= args.max_steps:\n        return", ("limit", "", "step >= args.max_steps")),
+    ("update rule", "class Adam:\n    def step(self, g):\n        self.m.mul_(0.9).add_(g)", ("update.formula", "add_", "self.m.mul_(0.9).add_(g)")),
+    ("condition of an event", "def f(loss, rank):\n    if rank > 0:\n        loss.backward()", ("when", "event.backward", "rank > 0")),
+    ("two conditions", "def f(p, a, b):\n    if a:\n        pass\n    elif b:\n        p.requires_grad = False", ("when", "freeze", "not (a) and b")),
+    ("an exception that is only told", "def f(g, log):\n    try:\n        g()\n    except Exception as e:\n        log.debug(e)", ("exception.swallowed", "g", "Exception: logged")),
+    ("the whole environment", "import os\ndef f(g):\n    g(dict(os.environ))", ("effect.environment_read", "os.environ", "all")),
+    ("special token", "def f(tokenizer):\n    return [tokenizer.pad_token_id]", ("tokenizer.token", "tokenizer", "pad_token_id")),
+    ("reduction by name", "import torch.distributed as d\ndef f():\n    return d.ReduceOp.SUM", ("collective.op", "ReduceOp", "torch.distributed.ReduceOp.SUM")),
+    ("filtered examples", "def f(dataset):\n    return [x for x in dataset if x['ok']]", ("data.filter", "dataset", "dataset[*]['ok']")),
+    ("order of checkpoints", "def f(checkpoints):\n    return sorted(checkpoints, reverse=True)", ("checkpoint.order", "checkpoints", "reverse=True")),
     # architecture
     ("dropout", TORCH + "class M:\n    def __init__(self):\n        self.drop = nn.Dropout(0.1)", ("layer.dropout", "self.drop", "0.1")),
     ("initialisation", TORCH + "def f(w):\n    nn.init.normal_(w, std=0.02)", ("init.call", "w", "normal_(std=0.02)")),

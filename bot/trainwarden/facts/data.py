@@ -228,6 +228,14 @@ def _normalise(reading: Reading, call: Call) -> None:
             reading.say(f"normalise.{word}", value, value, reading.target(call.node))
 
 
+def _comprehension(reading: Reading, node: Node) -> None:
+    """``[x for x in examples if test]``: examples are left out."""
+    for clause in node.children[1:]:
+        if clause.kind == "comp_for" and len(clause.children) > 2 and _is_data(reading, clause.children[1]):
+            tests = " and ".join(map(reading.text, clause.children[2:]))
+            reading.add("data.filter", node, tests, reading.text(clause.children[1]))
+
+
 EXTRACTOR = Extractor(
     name="data",
     facts=(
@@ -266,7 +274,7 @@ EXTRACTOR = Extractor(
         **every("shuffle", _shuffle),
         **every("permutation randperm", _permutation),
         **every("random_split train_test_split split_dataset KFold StratifiedKFold", _split),
-        **every("Subset", _subset),
+        **every("Subset get_subset get_subset_", _subset),
         **every("select take skip head islice limit sample", _SUBSET),
         **every("batch padded_batch", _BATCH),
         **every("filter", _FILTER),
@@ -286,5 +294,11 @@ EXTRACTOR = Extractor(
         **every(_RANDOM, _transform),
         **dict.fromkeys(_NORMALISE, _normalise),
     },
-    kinds={"keyword": _keyword, "subscript": _subscript},
+    kinds={
+        "keyword": _keyword,
+        "subscript": _subscript,
+        "listcomp": _comprehension,
+        "setcomp": _comprehension,
+        "genexp": _comprehension,
+    },
 )

@@ -116,7 +116,7 @@ def _binary(reading: Reading, node: Node) -> None:
     if node.value not in _ARITHMETIC:
         return
     for part in node.children:
-        name = _resolved(reading, part)
+        name = part.name
         kind = "rank" if _RANK.search(name) else "world_size" if _WORLD.search(name) else ""
         if kind and part.kind not in ("binary", "ternary"):
             reading.add("distributed.arithmetic", node, reading.text(node), kind)
@@ -125,23 +125,31 @@ def _binary(reading: Reading, node: Node) -> None:
 
 def _augmented(reading: Reading, node: Node) -> None:
     value = node.children[1]
-    name = _resolved(reading, value)
+    name = value.name
     if node.value in _ARITHMETIC and (_RANK.search(name) or _WORLD.search(name)):
         kind = "rank" if _RANK.search(name) else "world_size"
         shown = f"{reading.text(node.children[0])} {node.value}= {reading.text(value)}"
         reading.add("distributed.arithmetic", node, shown, kind)
 
 
-def _resolved(reading: Reading, node: Node) -> str:
-    """The resolved name; a parameter or global keeps its own."""
-    return node.name
+def _operation(reading: Reading, node: Node) -> None:
+    """``ReduceOp.AVG`` wherever it stands; as the ``op`` of a collective it is told there."""
+    if node.value in _OPERATIONS and node.name.endswith(f"ReduceOp.{node.value}"):
+        parent = node.parent
+        if parent is None or not (parent.kind == "keyword" and parent.value == "op"):
+            reading.add("collective.op", node, node.name, "ReduceOp")
 
+
+_OPERATIONS = frozenset({"SUM", "AVG", "PRODUCT", "MIN", "MAX", "PREMUL_SUM"})
 
 EXTRACTOR = Extractor(
     name="distributed",
     facts=(
         FactKind(
-            "collective.call", "values are exchanged between processes; subject: the collective", "call"
+            "collective.call",
+            "values are exchanged between processes; subject: the collective",
+            "call",
+            watched=True,
         ),
         FactKind("collective.op", "how values are combined (SUM, AVG, MAX); subject: the collective"),
         FactKind("collective.group", "among which processes; subject: the collective"),
@@ -167,5 +175,5 @@ EXTRACTOR = Extractor(
         ),
         **every("register_comm_hook", _comm_hook),
     },
-    kinds={"binary": _binary, "augassign": _augmented, "assign": _assigned},
+    kinds={"binary": _binary, "augassign": _augmented, "assign": _assigned, "attribute": _operation},
 )

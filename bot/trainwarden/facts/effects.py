@@ -243,6 +243,15 @@ def _subscript(reading: Reading, node: Node) -> None:
         reading.add("effect.environment_read", node, reading.text(node.children[1]), "os.environ")
 
 
+def _attribute_read(reading: Reading, node: Node) -> None:
+    """``os.environ`` as a whole: copied, passed on, iterated."""
+    parent = node.parent
+    if node.name not in ("os.environ", "os.environb") or parent is None or parent.kind == "attribute":
+        return
+    if parent.kind != "subscript" and not (parent.kind == "compare" and parent.children[-1] is node):
+        reading.add("effect.environment_read", node, "all", "os.environ")
+
+
 def _keyword(reading: Reading, node: Node) -> None:
     call = node.parent
     if (
@@ -266,20 +275,30 @@ _QUIET = frozenset({"pass", "continue", "break", "return"})
 
 def _handler(reading: Reading, node: Node) -> None:
     block = node.children[-1]
-    if not block.children or not all(_is_quiet(statement) for statement in block.children):
+    if not block.children or not all(map(_is_quiet, block.children)):
         return
     caught = reading.text(node.children[0]) if len(node.children) > 1 else "everything"
     tried = node.parent.children[0] if node.parent is not None else block
-    calls = _callees(tried)
     how = block.children[-1].kind
-    reading.add("exception.swallowed", node, f"{caught}: {how}", ", ".join(calls))
+    reading.add(
+        "exception.swallowed",
+        node,
+        f"{caught}: {'logged' if how == 'expr' else how}",
+        ", ".join(_callees(tried)),
+    )
 
 
 def _is_quiet(statement: Node) -> bool:
+    """Statements that do nothing about an error: leave, or tell somebody."""
     if statement.kind == "return":
         return not statement.children or statement.children[0].kind == "constant"
-    ellipsis = statement.kind == "expr" and statement.children[0].kind == "constant"
-    return statement.kind in _QUIET or statement.kind == "docstring" or ellipsis
+    if statement.kind == "expr":
+        inner = statement.children[0]
+        return inner.kind == "constant" or (inner.kind == "call" and bool(_TELLS.search(inner.function.name)))
+    return statement.kind in _QUIET or statement.kind == "docstring"
+
+
+_TELLS = re.compile(r"(^|[._])(rank0_)?(print|log|debug|info|warn|error|exception|print_exc)[a-z_0-9]*$")
 
 
 def _callees(block: Node, most: int = 3) -> list[str]:
@@ -304,12 +323,21 @@ def _table() -> Iterator[tuple[str, CallHandler]]:
 EXTRACTOR = Extractor(
     name="effects",
     facts=(
-        FactKind("effect.exit", "a process is ended or sent a signal; subject: the function", "arguments"),
+        FactKind(
+            "effect.exit",
+            "a process is ended or sent a signal; subject: the function",
+            "arguments",
+            watched=True,
+        ),
         FactKind("effect.signal", "a signal or exit handler is set; subject: the function", "arguments"),
-        FactKind("effect.process", "another program is run; subject: the function", "arguments"),
+        FactKind(
+            "effect.process", "another program is run; subject: the function", "arguments", watched=True
+        ),
         FactKind("effect.thread", "a thread or timer is started; subject: the class", "arguments"),
-        FactKind("effect.network", "the network is used; subject: the function", "arguments"),
-        FactKind("effect.delete", "files are deleted; subject: the function or path", "arguments"),
+        FactKind("effect.network", "the network is used; subject: the function", "arguments", watched=True),
+        FactKind(
+            "effect.delete", "files are deleted; subject: the function or path", "arguments", watched=True
+        ),
         FactKind(
             "effect.file",
             "files are written, moved, linked or given rights; subject: the function",
@@ -326,6 +354,7 @@ EXTRACTOR = Extractor(
             "effect.sleep",
             "execution waits or is made to wait for the device; subject: the function",
             "arguments",
+            watched=True,
         ),
         FactKind(
             "effect.trace",
@@ -372,5 +401,6 @@ EXTRACTOR = Extractor(
         "keyword": _keyword,
         "handler": _handler,
         "function": _reduce,
+        "attribute": _attribute_read,
     },
 )

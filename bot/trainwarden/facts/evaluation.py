@@ -149,20 +149,6 @@ def _silence(reading: Reading, call: Call) -> None:
         reading.add("log.silenced", call.node, reading.arguments(call), call.name)
 
 
-def _formula(reading: Reading, node: Node) -> None:
-    """The arithmetic a metric function returns or a metric variable is computed by."""
-    if not node.children or node.children[0].kind not in ("binary", "ternary", "call"):
-        return
-    name = reading.member_name.rpartition(".")[2].lower()
-    if _METRIC.search(name) and not name.startswith(("train", "test_", "main")):
-        reading.add("metric.formula", node, reading.text(node.children[0]), name)
-
-
-def _returned(reading: Reading, node: Node) -> None:
-    _return(reading, node)
-    _formula(reading, node)
-
-
 def _is_self(node: Node | None) -> bool:
     return node is not None and node.kind == "name" and normal(node.value) == "self"
 
@@ -179,16 +165,20 @@ _TRAIN, _EVAL = _mode("mode.train"), _mode("mode.eval")
 EXTRACTOR = Extractor(
     name="evaluation",
     facts=(
-        FactKind("mode.train", "a module is put into training mode; subject: which", "True or False"),
-        FactKind("mode.eval", "a module is put into evaluation mode; subject: which", "True"),
         FactKind(
-            "mode.no_grad", "gradients are not recorded here; subject: no_grad or inference_mode", "arguments"
+            "mode.train", "a module is put into training mode; subject: which", "True or False", watched=True
+        ),
+        FactKind("mode.eval", "a module is put into evaluation mode; subject: which", "True", watched=True),
+        FactKind(
+            "mode.no_grad",
+            "gradients are not recorded here; subject: no_grad or inference_mode",
+            "arguments",
+            watched=True,
         ),
         FactKind("mode.set_grad_enabled", "gradients are recorded on a condition", "condition"),
         FactKind("mode.enable_grad", "gradients are recorded again", "arguments"),
         FactKind("metric.return", "a metric function returns a literal; subject: the function", "number"),
         FactKind("metric.constant", "a metric is set to a literal; subject: which", "number"),
-        FactKind("metric.formula", "the arithmetic a metric function returns; subject: the function"),
         FactKind("metric.call", "a metric is computed; subject: the function", "arguments"),
         FactKind(
             "log.call", "something is logged, printed or tracked; subject: the function and key", "arguments"
@@ -208,5 +198,5 @@ EXTRACTOR = Extractor(
         **every("log", _log_method),
         **dict.fromkeys(_SILENCERS, _silence),
     },
-    kinds={"decorator": _decorator, "assign": _assigned, "return": _returned},
+    kinds={"decorator": _decorator, "assign": _assigned, "return": _return},
 )

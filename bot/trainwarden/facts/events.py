@@ -105,7 +105,7 @@ def _update(reading: Reading, call: Call) -> None:
 
 
 def _backward(reading: Reading, call: Call) -> None:
-    if call.owner is not None or call.ends("autograd.backward"):
+    if call.owner is not None or call.ends("autograd.backward", "backward_fn", "backward_step"):
         _BACKWARD(reading, call)
 
 
@@ -183,13 +183,21 @@ _NAMES = ["forward", "apply_fn", "__call__"]
 
 EXTRACTOR = Extractor(
     name="events",
-    facts=tuple(FactKind(f"event.{what}", words, "arguments") for what, words in _MEANINGS.items()),
+    facts=(
+        *(FactKind(f"event.{what}", words, "arguments", watched=True) for what, words in _MEANINGS.items()),
+        FactKind(
+            "when", "the conditions under which an event, write, freeze or save happens; subject: which"
+        ),
+    ),
     calls={
-        **every("zero_grad clear_gradients clear_grad", _ZERO),
-        **every("backward manual_backward", _backward),
+        **every("zero_grad clear_gradients clear_grad _zero_grad_fn zero_grad_fn optimizer_zero_grad", _ZERO),
+        **every("backward manual_backward _backward_fn backward_fn backward_step", _backward),
         **every("grad value_and_grad gradient vjp", _gradient),
         **every("unscale_ unscale_gradients get_unscaled_gradients", _UNSCALE),
-        **every("clip_grad_norm_ clip_grad_norm clip_grad_value_ clip_gradients clip_by_global_norm", _CLIP),
+        **every(
+            "clip_grad_norm_ clip_grad_norm clip_grad_value_ clip_gradients _clip_gradients clip_by_global_norm",
+            _CLIP,
+        ),
         **every("step", _step),
         **every("step_update lr_step step_epoch", _scheduler_step),
         **every("apply_gradients apply_updates optimizer_step", _STEP),
@@ -199,7 +207,7 @@ EXTRACTOR = Extractor(
             "all_reduce allreduce all_reduce_gradients allreduce_gradients pmean psum reduce_gradients",
             _REDUCE,
         ),
-        **every("set_epoch", _SET_EPOCH),
+        **every("set_epoch _set_sampler_epoch set_sampler_epoch _set_loader_epoch", _SET_EPOCH),
     },
     kinds={"call": _forward},
 )

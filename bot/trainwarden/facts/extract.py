@@ -17,6 +17,7 @@ from trainwarden.facts import (
     effects,
     evaluation,
     events,
+    formulas,
     gradients,
     labels,
     losses,
@@ -45,6 +46,7 @@ EXTRACTORS: tuple[Extractor, ...] = (
     events.EXTRACTOR,
     optimization.EXTRACTOR,
     losses.EXTRACTOR,
+    formulas.EXTRACTOR,
     gradients.EXTRACTOR,
     data.EXTRACTOR,
     labels.EXTRACTOR,
@@ -60,9 +62,8 @@ EXTRACTORS: tuple[Extractor, ...] = (
 CATALOGUE: tuple[FactKind, ...] = tuple(
     replace(kind, extractor=extractor.name) for extractor in EXTRACTORS for kind in extractor.facts
 )
-"""Every fact that can be said, with its meaning in words; the behaviour table and ``docs/facts.md`` read
-it.
-"""
+"""Every fact that can be said, with its meaning; the behaviour table and ``docs/facts.md`` read it."""
+_WATCHED = frozenset(kind.name for kind in CATALOGUE if kind.watched)
 
 
 def extract(
@@ -74,7 +75,7 @@ def extract(
     loops: LoopDepth = loop_depth,
 ) -> tuple[Fact, ...]:
     """The facts of one member, in evaluation order. ``member`` was resolved with ``scope``."""
-    reading = Reading(member_name, member, scope, path, guards, loops)
+    reading = Reading(member_name, member, scope, path, _WATCHED, guards, loops)
     for node in _evaluated(member):
         for handler in _KINDS.get(node.kind, ()):
             handler(reading, node)

@@ -181,20 +181,33 @@ EXTRACTOR = Extractor(
         FactKind("clip.params", "which parameters' gradients are clipped"),
         FactKind("clip.norm_type", "which norm is clipped", "number"),
         FactKind("clip.option", "another option of clipping; subject: which"),
-        FactKind("grad.hook", "a hook that sees or changes gradients; subject: on what", "call"),
+        FactKind(
+            "grad.hook", "a hook that sees or changes gradients; subject: on what", "call", watched=True
+        ),
         FactKind("hook.forward", "a hook on the forward pass; subject: on what", "call"),
         FactKind(
             "grad.custom",
             "a function with a gradient of its own (autograd.Function, custom_vjp)",
             "dotted name",
         ),
-        FactKind("grad.write", "a gradient is written directly; subject: of what", "method or operator"),
+        FactKind(
+            "grad.write",
+            "a gradient is written directly; subject: of what",
+            "method or operator",
+            watched=True,
+        ),
         FactKind(
             "param.write",
             "a parameter is written outside the optimizer; subject: which",
             "method or operator",
+            watched=True,
         ),
-        FactKind("detach", "gradients stop here (detach, stop_gradient); subject: of what", "function"),
+        FactKind(
+            "detach",
+            "gradients stop here (detach, stop_gradient); subject: of what",
+            "function",
+            watched=True,
+        ),
     ),
     calls={
         **{name: _clip for name in _CLIP_ORDER if name not in ("clip", "clip_by_block_rms")},

@@ -120,12 +120,34 @@ def _keyword(reading: Reading, node: Node) -> None:
         reading.say(f"tokenizer.{_RENAMED.get(node.value, node.value)}", node, value, bare(last))
 
 
+_SPECIAL = re.compile(r"^(eos|bos|pad|unk|mask|sep|cls)(_token(_id)?|_id|_index|_idx)?$")
+
+
+def _token(reading: Reading, node: Node) -> None:
+    """A special token that is read: ``tokenizer.eos_token_id``."""
+    if _SPECIAL.search(node.value) and "_" in node.value and not _is_stored(node):
+        reading.add("tokenizer.token", node, node.value, reading.text(node.children[0]))
+
+
+def _is_stored(node: Node) -> bool:
+    parent = node.parent
+    return parent is not None and parent.kind == "assign" and parent.children[-1] is not node
+
+
+def _token_call(reading: Reading, call: Call) -> None:
+    """``dictionary.eos()``."""
+    if call.owner is not None and not call.given:
+        reading.add("tokenizer.token", call.node, call.last, reading.text(call.owner))
+
+
 EXTRACTOR = Extractor(
     name="labels",
     facts=(
-        FactKind("label.write", "labels are written, or made anew from labels; subject: which"),
-        FactKind("label.mask", "labels are set to -100 so that they do not count; subject: which"),
-        FactKind("batch.write", "inputs of a batch are written; subject: which"),
+        FactKind("label.write", "labels are written, or made anew from labels; subject: which", watched=True),
+        FactKind(
+            "label.mask", "labels are set to -100 so that they do not count; subject: which", watched=True
+        ),
+        FactKind("batch.write", "inputs of a batch are written; subject: which", watched=True),
         FactKind(
             "tokenizer.*", "an option of the tokenizer by its name (padding_side, truncation, eos_token)"
         ),
@@ -133,10 +155,11 @@ EXTRACTOR = Extractor(
     calls={
         **every("masked_fill masked_fill_", _masked_fill),
         **every("where", _where),
+        **every("eos bos pad unk", _token_call),
         **every(
             "fill_ zero_ random_ scatter_ index_fill_ copy_ masked_scatter_ uniform_ normal_ bernoulli_",
             _in_place,
         ),
     },
-    kinds={"keyword": _keyword, "assign": _assigned, "augassign": _assigned},
+    kinds={"keyword": _keyword, "assign": _assigned, "augassign": _assigned, "attribute": _token},
 )

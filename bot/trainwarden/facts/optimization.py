@@ -208,14 +208,18 @@ EXTRACTOR = Extractor(
             "a hyper-parameter of the optimizer by its argument name (betas, eps, momentum ...)",
         ),
         FactKind(
-            "param_groups.write", "a hyper-parameter written into the optimizer's groups; subject: the key"
+            "param_groups.write",
+            "a hyper-parameter written into the optimizer's groups; subject: the key",
+            watched=True,
         ),
         FactKind("scheduler.class", "the learning-rate schedule", "dotted name"),
         FactKind("scheduler.optimizer", "the optimizer the schedule drives"),
         FactKind(
             "scheduler.*", "an argument of the schedule by its name (T_max, num_warmup_steps, gamma ...)"
         ),
-        FactKind("freeze", "requires_grad or trainable is set; subject: of what", "True or False"),
+        FactKind(
+            "freeze", "requires_grad or trainable is set; subject: of what", "True or False", watched=True
+        ),
     ),
     calls={
         **every(_CLASSES, _optimizer),

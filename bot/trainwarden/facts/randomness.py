@@ -200,6 +200,7 @@ EXTRACTOR = Extractor(
             "seed.call",
             "a global or generator seed is set; subject: the function",
             "provenance and expression",
+            watched=True,
         ),
         FactKind(
             "seed.argument",

@@ -27,13 +27,16 @@ _SUFFIX = re.compile(r"(?:\(\)|\[\.\]|\[\*\])+$")
 
 @dataclass(frozen=True, slots=True)
 class FactKind:
-    """One fact that can be said. ``name`` may end in ``*``; ``unit`` says what ``value`` holds; ``words``:
-    its meaning.
+    """One fact that can be said.
+
+    ``name`` may end in ``*``; ``words`` is its meaning, ``unit`` what ``value`` holds. ``watched``: the conditions
+    under which it happens are a fact of their own, ``when``.
     """
 
     name: str
     words: str
     unit: str = "expression"
+    watched: bool = False
     extractor: str = ""
 
 
@@ -125,6 +128,15 @@ def _owner(function: Node) -> Node | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How a statement is reached: loop depth, kinds of its conditions, and the conditions in words."""
+
+    loop: int
+    guards: tuple[str, ...]
+    conditions: str
+
+
 class Reading:
     """One member being read. Extractors call ``add`` and ``say``; ``facts`` is the result, in evaluation
     order.
@@ -136,6 +148,7 @@ class Reading:
         "_loops",
         "_places",
         "_roles",
+        "_watched",
         "facts",
         "member",
         "member_name",
@@ -145,7 +158,14 @@ class Reading:
     )
 
     def __init__(
-        self, member_name: str, member: Node, scope: Scope, path: str, guards_of: GuardsOf, loops: LoopDepth
+        self,
+        member_name: str,
+        member: Node,
+        scope: Scope,
+        path: str,
+        watched: frozenset[str],
+        guards_of: GuardsOf,
+        loops: LoopDepth,
     ) -> None:
         self.member_name = member_name
         self.member = member
@@ -153,27 +173,35 @@ class Reading:
         self.path = path
         self.facts: list[Fact] = []
         self.seen: set[int] = set()
+        self._watched = watched
         self._guards_of = guards_of
         self._loops = loops
-        self._places: dict[int, tuple[int, tuple[str, ...]]] = {}
+        self._places: dict[int, Place] = {}
         self._roles: dict[str, str] = {}
 
     def add(self, name: str, node: Node, value: str, subject: str = "", number: float | None = None) -> None:
         """Records a fact that stands at ``node``."""
-        loop, guards = self._place(node)
+        place = self._place(node)
+        self._record(name, node, show.cut(value), subject, number, place)
+        if name in self._watched and place.conditions:
+            self._record("when", node, place.conditions, name, None, place)
+
+    def _record(
+        self, name: str, node: Node, value: str, subject: str, number: float | None, place: Place
+    ) -> None:
         self.facts.append(
             Fact(
                 name=name,
                 scope=self.member_name,
                 subject=subject,
-                value=show.cut(value),
+                value=value,
                 path=self.path,
                 line=node.line,
                 end_line=node.end_line,
                 number=number,
                 order=len(self.facts),
-                loop=loop,
-                guards=guards,
+                loop=place.loop,
+                guards=place.guards,
             )
         )
 
@@ -234,16 +262,23 @@ class Reading:
         )
         return " ".join(list(words)[:_MOST_WORDS])
 
-    def _place(self, node: Node) -> tuple[int, tuple[str, ...]]:
+    def _place(self, node: Node) -> Place:
         statement = node.statement()
         key = id(statement)
         found = self._places.get(key)
         if found is None:
-            kinds: set[str] = set()
-            for guard in self._guards_of(statement, self.scope):
-                kinds |= guard.kinds
-            found = self._places[key] = (self._loops(statement), tuple(sorted(kinds)))
+            guards = self._guards_of(statement, self.scope)
+            kinds: set[str] = set().union(*(guard.kinds for guard in guards))
+            conditions = " and ".join(map(self._condition, reversed(guards)))
+            found = Place(self._loops(statement), tuple(sorted(kinds)), show.cut(conditions))
+            self._places[key] = found
         return found
+
+    def _condition(self, guard: Guard) -> str:
+        if guard.node is None or guard.node.kind == "handler":
+            return "an exception"
+        test = self.text(guard.node)
+        return f"not ({test})" if guard.negated else test
 
 
 CallHandler = Callable[[Reading, Call], None]

@@ -19,6 +19,8 @@ LONGEST = 120
 """Characters of a value; what is longer is cut and marked."""
 _BIG = 2000
 _LITERALS = frozenset({"number", "string", "bytes", "constant"})
+_ARITHMETIC = frozenset({"binary", "boolop", "compare", "ternary", "unary"})
+_SMALL = 40
 _INFIX = frozenset({"binary", "boolop", "compare", "ternary", "lambda", "namedexpr", "unary"})
 
 
@@ -130,9 +132,35 @@ def _variable(node: Node, scope: Scope) -> str:
     known = constant_of(node, scope)
     if known is not node:
         return _render(known, scope)
-    if scope.is_local(normal(node.value)):
-        return node.name or "_"
-    return node.name or node.value
+    if not scope.is_local(normal(node.value)):
+        return node.name or node.value
+    formula = _formula_of(node, scope)
+    return f"({_render(formula, scope)})" if formula is not None else node.name or "_"
+
+
+def _formula_of(node: Node, scope: Scope) -> Node | None:
+    """The arithmetic a local was bound to, once: its provenance would tell only the first operand."""
+    bindings = scope.bindings(normal(node.value))
+    if len(bindings) != 1 or bindings[0][0] != "value":
+        return None
+    formula = bindings[0][1]
+    if (
+        formula.kind not in _ARITHMETIC
+        or formula.size > _SMALL
+        or _depends_on_locals_bound_so(formula, scope)
+    ):
+        return None
+    return formula
+
+
+def _depends_on_locals_bound_so(formula: Node, scope: Scope) -> bool:
+    """Whether a formula has formulas in it: those are not unfolded, so that no text can grow without end."""
+    for inner in formula.walk():
+        if inner.kind == "name" and scope.is_local(normal(inner.value)):
+            bindings = scope.bindings(normal(inner.value))
+            if any(value.kind in _ARITHMETIC for how, value in bindings if how == "value"):
+                return True
+    return False
 
 
 def _render(node: Node, scope: Scope) -> str:

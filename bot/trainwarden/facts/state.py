@@ -184,6 +184,18 @@ def _subscript(reading: Reading, node: Node) -> None:
         reading.add("checkpoint.read", node, reading.text(around), key.value)
 
 
+def _got(reading: Reading, call: Call) -> None:
+    """``checkpoint.get("step", 0)``: a missing entry is no error."""
+    key = call.argument("key", 0)
+    if (
+        call.owner is not None
+        and key is not None
+        and key.kind == "string"
+        and _is_checkpoint(reading, call.owner)
+    ):
+        reading.add("checkpoint.read", call.node, f"get({reading.arguments(call)})", key.value)
+
+
 def _filtered(reading: Reading, call: Call) -> None:
     """``state_dict.pop(key)``: something of the checkpoint is thrown away."""
     if call.owner is not None and _is_checkpoint(reading, call.owner):
@@ -253,6 +265,21 @@ def _keyword(reading: Reading, node: Node) -> None:
     reading.say(name, node, node.children[0], f"{last} {node.value}")
 
 
+def _sorted(reading: Reading, call: Call) -> None:
+    """``sorted(checkpoints, reverse=True)``: which are kept, which is the newest."""
+    subject = call.owner if call.last == "sort" else call.argument("iterable", 0)
+    about = (
+        f"{reading.role(subject)} {subject.name.lower()} {reading.member_name.lower()}"
+        if subject is not None
+        else ""
+    )
+    if subject is not None and _ORDERED.search(about):
+        options = ", ".join(f"{word}={reading.text(value)}" for word, value in call.keywords.items())
+        reading.add("checkpoint.order", call.node, options or "ascending", reading.text(subject))
+
+
+_ORDERED = re.compile(r"checkpoint|ckpt|best_k|snapshots|\bsaved")
+
 # -- moving averages
 
 _EMA_CLASSES = (
@@ -271,10 +298,20 @@ def _ema(reading: Reading, call: Call) -> None:
 EXTRACTOR = Extractor(
     name="state",
     facts=(
-        FactKind("checkpoint.save", "a checkpoint is written; subject: the function", "keys or arguments"),
+        FactKind(
+            "checkpoint.save",
+            "a checkpoint is written; subject: the function",
+            "keys or arguments",
+            watched=True,
+        ),
         FactKind("checkpoint.key", "one entry of a checkpoint that is built or saved; subject: its key"),
         FactKind("checkpoint.load", "a checkpoint is read; subject: the function", "source"),
-        FactKind("checkpoint.restore", "a state is restored (load_state_dict); subject: of what", "source"),
+        FactKind(
+            "checkpoint.restore",
+            "a state is restored (load_state_dict); subject: of what",
+            "source",
+            watched=True,
+        ),
         FactKind("checkpoint.read", "an entry is read from a checkpoint; subject: its key", "expression"),
         FactKind("checkpoint.drop", "entries of a checkpoint are thrown away", "arguments"),
         FactKind("checkpoint.strict", "whether missing or unexpected keys are errors", "True or False"),
@@ -286,6 +323,7 @@ EXTRACTOR = Extractor(
             "checkpoint.hook", "a hook that sees or changes states when they are saved or loaded", "call"
         ),
         FactKind("checkpoint.select", "a comparison with the best so far; subject: the best", "comparison"),
+        FactKind("checkpoint.order", "checkpoints are sorted; subject: what is sorted", "options"),
         FactKind("select.metric", "which metric selects the checkpoint"),
         FactKind("select.mode", "whether lower or higher is better"),
         FactKind("select.load_best", "whether the best checkpoint is loaded at the end", "True or False"),
@@ -302,6 +340,8 @@ EXTRACTOR = Extractor(
         **every(_SAVES, _save),
         **every(_LOADS, _load),
         **every("pop", _filtered),
+        **every("get", _got),
+        **every("sorted sort", _sorted),
         **every(
             "_register_state_dict_hook _register_load_state_dict_pre_hook register_state_dict_post_hook"
             " register_load_state_dict_post_hook register_load_state_dict_pre_hook"
