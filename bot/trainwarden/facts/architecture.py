@@ -1,6 +1,4 @@
-"""The model where it can be harmed quietly: initialisation, dropout, norms, activations, attention,
-registration.
-"""
+"""The model where it can be harmed quietly: initialisation, dropout, norms, activations, attention, registration."""
 
 from __future__ import annotations
 
@@ -24,10 +22,6 @@ _ACTIVATIONS = (
     " log_sigmoid logsigmoid hard_tanh"
 )
 _NOT_ACTIVATIONS = re.compile(r"^(math|numpy|np)\.")
-
-
-def _positioned(order: dict[str, tuple[str, ...]], fallback: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    return {**order, "": fallback}
 
 
 def _dropout(reading: Reading, call: Call) -> None:
@@ -100,8 +94,6 @@ def _reset(reading: Reading, call: Call) -> None:
 
 
 # -- attention, masks, registration
-
-_MASKED = ("input", "mask", "value")
 
 
 def _masked_fill(reading: Reading, call: Call) -> None:

@@ -1,6 +1,4 @@
-"""Settings: command-line options, fields and constants, defaults of parameters, keywords of training
-configurations.
-"""
+"""Settings: command-line options, fields and constants, defaults of parameters, keywords of training configurations."""
 
 from __future__ import annotations
 
@@ -150,13 +148,13 @@ def _keyword(reading: Reading, node: Node) -> None:
     if call is None or call.kind != "call":
         return
     last = call.function.name.rpartition(".")[2]
-    if (_CONFIG_CALLS.search(last) and (last != "dict" or node.value in HYPER_PARAMETERS)) or (
+    if (_CONFIG_CALLS.search(last) and (last != "dict" or node.value in _HYPER_PARAMETERS)) or (
         node.value in _LIMITS and last != "add_argument"
     ):
         reading.say(f"config.{normal(node.value)}", node, node.children[0], last)
 
 
-HYPER_PARAMETERS = words(
+_HYPER_PARAMETERS = words(
     "lr learning_rate weight_decay momentum epochs num_epochs max_steps warmup_steps dropout"
     " hidden_size num_layers num_heads vocab_size gradient_accumulation_steps per_device_train_batch_size"
     ""
@@ -172,9 +170,7 @@ _LIMITS = words(
 
 
 def _compile(reading: Reading, call: Call) -> None:
-    """Keras: ``model.compile(optimizer=..., loss=..., metrics=...)``; ``torch.compile(model,
-    backend=...)``.
-    """
+    """Keras: ``model.compile(optimizer=..., loss=..., metrics=...)``; ``torch.compile(model, backend=...)``."""
     if call.owner is None or call.name in ("re.compile", "builtins.compile", "ast.compile"):
         return
     for word, value in call.keywords.items():

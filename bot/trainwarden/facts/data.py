@@ -82,11 +82,11 @@ def _is_data(reading: Reading, node: Node | None) -> bool:
     return bool(_DATA.search(words)) and not _NO_DATA.search(first)
 
 
-def _on_data(name: str, always: bool = False) -> CallHandler:
-    """A handler for a method of a data set; ``always``: the method is not used on anything else."""
+def _on_data(name: str) -> CallHandler:
+    """A handler for a method that counts where it is called on a data set."""
 
     def handle(reading: Reading, call: Call) -> None:
-        if call.owner is not None and (always or _is_data(reading, call.owner)):
+        if call.owner is not None and _is_data(reading, call.owner):
             reading.add(name, call.node, f"{call.last}({reading.arguments(call)})", reading.text(call.owner))
 
     return handle

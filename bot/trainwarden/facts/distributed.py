@@ -1,6 +1,4 @@
-"""Collectives, process groups, wrappers of the model, synchronisation, and arithmetic with ranks and world
-size.
-"""
+"""Collectives, process groups, wrappers of the model, synchronisation, and arithmetic with ranks and world size."""
 
 from __future__ import annotations
 

@@ -121,9 +121,7 @@ def _effect(reading: Reading, call: Call) -> None:
 
 
 def _is_safe(reading: Reading, call: Call) -> bool:
-    """Loaders that read data only: YAML with a safe loader, arrays without pickles, tensors with
-    ``weights_only``.
-    """
+    """Loaders that read data only: YAML with a safe loader, arrays without pickles, tensors with ``weights_only``."""
     if call.last == "load" and call.name.endswith(("numpy.load", "np.load")):
         value = call.keywords.get("allow_pickle")
         return value is None or reading.text(value) == "False"

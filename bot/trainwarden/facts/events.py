@@ -38,7 +38,7 @@ _OTHER_STEPS = re.compile(
 )
 _ENGINE = re.compile(r"engine|accelerator|fabric|deepspeed|booster|\.backward\(\)")
 
-MODEL_WORDS = words(
+_MODEL_WORDS = words(
     "model models net network module policy actor critic generator discriminator encoder decoder student"
     " teacher unet vae transformer backbone engine learner agent classifier predictor denoiser lm gpt bert"
     " llama dit autoencoder ddp task netg netd qnet reward_model ref_model"
@@ -68,9 +68,7 @@ _SET_EPOCH, _FORWARD = _event("set_epoch"), _event("forward")
 
 
 def _step(reading: Reading, call: Call) -> None:
-    """``.step()`` of a scheduler, an optimizer, a gradient scaler, an average or an engine; of nothing
-    else.
-    """
+    """``.step()`` of a scheduler, an optimizer, a gradient scaler, an average or an engine; of nothing else."""
     role = reading.role(call.owner)
     if _EMA.search(role) and not _OPTIMIZER.search(role):
         _EMA_STEP(reading, call)
@@ -160,8 +158,8 @@ def _names_a_model(word: str) -> bool:
     if not parts or parts[0] in _VERBS or word.startswith(("num_", "n_")):
         return False
     return (
-        parts[-1] in MODEL_WORDS
-        or word in MODEL_WORDS
+        parts[-1] in _MODEL_WORDS
+        or word in _MODEL_WORDS
         or (parts[0] == "model" and parts[-1] in ("engine", "ddp"))
     )
 
@@ -179,7 +177,6 @@ _MEANINGS = {
     "all_reduce": "values are summed over processes",
     "set_epoch": "the sampler is told the epoch, so that each epoch has its own order",
 }
-_NAMES = ["forward", "apply_fn", "__call__"]
 
 EXTRACTOR = Extractor(
     name="events",

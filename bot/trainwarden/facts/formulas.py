@@ -40,7 +40,7 @@ _NOT_COMPUTED = frozenset({"string", "fstring", "lambda"})
 
 
 @lru_cache(maxsize=1024)
-def role_of(member_name: str) -> str:
+def _role_of(member_name: str) -> str:
     """The formula fact of a member, by its own name, else by that of its class; "" for others."""
     owner, _, name = member_name.split("#")[0].rpartition(".")
     for fact, pattern in _FORMULAS:
@@ -55,7 +55,7 @@ def role_of(member_name: str) -> str:
 
 def _computed(reading: Reading, node: Node) -> None:
     """What is returned or bound, where it is computed by operators."""
-    fact = role_of(reading.member_name)
+    fact = _role_of(reading.member_name)
     if not fact or not node.children or (node.kind == "assign" and len(node.children) < 2):
         return
     value = node.children[-1]
@@ -78,7 +78,7 @@ def _in_place(reading: Reading, node: Node) -> None:
     """``exp_avg.mul_(beta1).add_(grad)`` in an optimizer: the update rule itself."""
     call = node.children[0]
     if call.kind == "call" and call.function.kind == "attribute" and call.function.value.endswith("_"):
-        fact = role_of(reading.member_name)
+        fact = _role_of(reading.member_name)
         if fact == "update.formula":
             reading.say(fact, node, call, call.function.value)
 

@@ -119,9 +119,7 @@ _KEPT = words("requires_grad_ detach_ share_memory_ register_hook_ pin_memory_ r
 
 
 def _in_place(reading: Reading, node: Node) -> None:
-    """``p.grad.mul_(x)``, ``p.data.copy_(y)``, ``layer.weight.fill_(0)``: a method that ends in an
-    underscore.
-    """
+    """``p.grad.mul_(x)``, ``p.data.copy_(y)``, ``layer.weight.fill_(0)``: a method that ends in an underscore."""
     function = node.function
     method = function.value
     if function.kind != "attribute" or not method.endswith("_") or method.endswith("__") or method in _KEPT:

@@ -46,9 +46,7 @@ def _written(reading: Reading, node: Node, target: Node, operator: str) -> None:
 
 
 def _rewrites(reading: Reading, target: Node, value: Node) -> bool:
-    """``labels = labels.flip(0)``, ``y = 1 - labels``: labels made from labels, other than moved or
-    reshaped.
-    """
+    """``labels = labels.flip(0)``, ``y = 1 - labels``: labels made from labels, other than moved or reshaped."""
     if value.kind == "call" and last_part(value.function.name) in _CARRIED:
         return False
     if value.kind not in ("call", "binary", "subscript", "ternary"):

@@ -86,9 +86,7 @@ _NOT_A_LOSS = re.compile(r"scale|scaler|meter|logger|log_|history|weight|coef|na
 
 
 def _unknown_criterion(reading: Reading, node: Node) -> None:
-    """``criterion(a, b)``, ``self.loss_fn(a, b)``, ``compute_loss(...)``: a loss by its word, not by a
-    known class.
-    """
+    """``criterion(a, b)``, ``self.loss_fn(a, b)``, ``compute_loss(...)``: a loss by its word, not by a known class."""
     function = node.function
     last = function.name.rpartition(".")[2]
     if last.removesuffix("()") in _KNOWN or len(node.children) < 2:
@@ -101,10 +99,8 @@ def _unknown_criterion(reading: Reading, node: Node) -> None:
         _called(reading, call, call.name.removesuffix("()"))
 
 
-def is_loss(reading: Reading, node: Node) -> bool:
-    """Whether an expression stands for a loss: by attribute, parameter, key, or for a local by provenance
-    and use.
-    """
+def _is_loss(reading: Reading, node: Node) -> bool:
+    """Whether an expression stands for a loss: by attribute, parameter, key, or for a local by provenance and use."""
     if node.kind in ("binary", "unary", "number", "compare"):
         return False
     words = reading.role(node)
@@ -115,19 +111,19 @@ def _binary(reading: Reading, node: Node) -> None:
     left, right = node.children[:2]
     if node.value in ("*", "/", "//"):
         for part, other in ((left, right), (right, left)):
-            if is_loss(reading, part) and not is_loss(reading, other):
+            if _is_loss(reading, part) and not _is_loss(reading, other):
                 operator = (
                     node.value if part is left else f"{node.value} (as divisor)" if node.value != "*" else "*"
                 )
                 reading.add("loss.scale", node, f"{operator} {reading.text(other)}", reading.text(part))
                 return
-    elif node.value in ("+", "-") and (is_loss(reading, left) or is_loss(reading, right)):
+    elif node.value in ("+", "-") and (_is_loss(reading, left) or _is_loss(reading, right)):
         reading.add("loss.term", node, f"{reading.text(left)} {node.value} {reading.text(right)}")
 
 
 def _augmented(reading: Reading, node: Node) -> None:
     target, value = node.children[:2]
-    if is_loss(reading, target) and not _is_logged(reading, node):
+    if _is_loss(reading, target) and not _is_logged(reading, node):
         name = "loss.scale" if node.value in ("*", "/", "//") else "loss.term"
         reading.add(name, node, f"{node.value}= {reading.text(value)}", reading.text(target))
 
@@ -141,7 +137,7 @@ def _is_logged(reading: Reading, node: Node) -> bool:
 
 def _unary(reading: Reading, node: Node) -> None:
     inner = node.children[0]
-    if node.value == "-" and is_loss(reading, inner):
+    if node.value == "-" and _is_loss(reading, inner):
         reading.add("loss.sign", node, "-", reading.text(inner))
 
 
@@ -149,7 +145,7 @@ def _unary(reading: Reading, node: Node) -> None:
 
 
 def _reduced(reading: Reading, call: Call) -> None:
-    if call.owner is not None and is_loss(reading, call.owner):
+    if call.owner is not None and _is_loss(reading, call.owner):
         shown = f".{call.last}({reading.arguments(call)})"
         reading.add("loss.reduction", call.node, shown, reading.text(call.owner))
 

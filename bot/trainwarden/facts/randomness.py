@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from trainwarden.facts.reading import Call, CallHandler, Extractor, FactKind, Reading, every, words
-from trainwarden.facts.show import constant_of
+from trainwarden.facts.show import constant_of, number
 from trainwarden.parse.names import normal
 from trainwarden.parse.nodes import Node
 
@@ -35,7 +35,7 @@ _ORIGINS = (
 )
 
 
-def origin(reading: Reading, node: Node | None) -> str:
+def _origin(reading: Reading, node: Node | None) -> str:
     """Where a seed comes from, in one word."""
     if node is None:
         return "absent"
@@ -71,21 +71,17 @@ def _seeded(name: str, place: int = 0) -> CallHandler:
 
 def _seed(reading: Reading, call: Call, name: str, value: Node | None) -> None:
     value = value if value is not None else next(iter(call.keywords.values()), None)
-    shown = origin(reading, value) + (f" {reading.text(value)}" if value is not None else "")
+    shown = _origin(reading, value) + (f" {reading.text(value)}" if value is not None else "")
     subject = call.name if call.owner is None or not call.name.startswith("?") else reading.text(call.owner)
     reading.add("seed.call" if name == "seed" else name, call.node, shown, subject, _number(reading, value))
 
 
 def _number(reading: Reading, value: Node | None) -> float | None:
-    from trainwarden.facts.show import number
-
     return number(value, reading.scope) if value is not None else None
 
 
 def _seed_method(reading: Reading, call: Call) -> None:
-    """``seed``: of ``random``, ``numpy.random``, ``torch`` or an environment; not of something else that
-    has seeds.
-    """
+    """``seed``: of ``random``, ``numpy.random``, ``torch`` or an environment; not of something else that has seeds."""
     if call.owner is not None or "." in call.name:
         _seed(reading, call, "seed", call.argument("seed", 0))
 
@@ -124,7 +120,7 @@ def _keyword(reading: Reading, node: Node) -> None:
     if node.value == "generator":
         reading.say("rng.argument", node, value, last)
     else:
-        shown = f"{origin(reading, value)} {reading.text(value)}"
+        shown = f"{_origin(reading, value)} {reading.text(value)}"
         reading.add("seed.argument", node, shown, f"{last} {node.value}", _number(reading, value))
 
 

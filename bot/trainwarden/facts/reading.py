@@ -90,9 +90,7 @@ class Call:
         return self.positional[place] if 0 <= place < len(self.positional) else None
 
     def named(self, signature: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
-        """(parameter, value) of every argument; positions are named after ``signature``, else
-        ``arg<place>``.
-        """
+        """(parameter, value) of every argument; positions are named after ``signature``, else ``arg<place>``."""
         for place, value in enumerate(self.positional):
             yield (signature[place] if place < len(signature) else f"arg{place}"), value
         yield from self.keywords.items()
@@ -108,9 +106,7 @@ def last_part(name: str) -> str:
 
 
 def tail(name: str) -> str:
-    """The last part in lower case without call marks: ``adamw`` of ``torch.optim.AdamW()``; ``x[*]`` keeps
-    its mark.
-    """
+    """The last part in lower case without call marks: ``adamw`` of ``torch.optim.AdamW()``; ``x[*]`` keeps its mark."""
     core = bare(name)
     return last_part(core).lower() + ("[*]" if "[*]" in name[len(core) :] else "")
 
@@ -138,9 +134,7 @@ class Place:
 
 
 class Reading:
-    """One member being read. Extractors call ``add`` and ``say``; ``facts`` is the result, in evaluation
-    order.
-    """
+    """One member being read. Extractors call ``add`` and ``say``; ``facts`` is the result, in evaluation order."""
 
     __slots__ = (
         "_guards",
@@ -218,9 +212,7 @@ class Reading:
         return show.cut(", ".join(self.text(argument) for argument in call.given))
 
     def target(self, node: Node) -> str:
-        """What an expression is bound to: attribute, subscript, keyword, key or global name; "" for a
-        local.
-        """
+        """What an expression is bound to: attribute, subscript, keyword, key, global name; "" for a local."""
         child, parent = node, node.parent
         while parent is not None and parent.kind in _CLIMB:
             child, parent = parent, parent.parent

@@ -40,9 +40,7 @@ def cut(words: str) -> str:
 
 
 def number(node: Node, scope: Scope) -> float | None:
-    """The finite number an expression is certain to be, through simple arithmetic and constants, else
-    None.
-    """
+    """The finite number an expression is certain to be, through simple arithmetic and constants, else None."""
     found = _number(node, scope, 8)
     return found if found is not None and math.isfinite(found) else None
 

@@ -1,6 +1,4 @@
-"""Checkpoints: what is saved, what is restored and how strictly, which one is kept, moving averages,
-resume counters.
-"""
+"""Checkpoints: what is saved and restored, how strictly, which one is kept, averages, resume counters."""
 
 from __future__ import annotations
 
