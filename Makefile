@@ -47,7 +47,7 @@ check: env ## the gate: format, lint, types, imports, rules, generated pages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=bot:tests:benchmarks $(BIN)/mypy tests/demo/*.py benchmarks/*.py
+	MYPYPATH=bot:tests:benchmarks:tests/github $(BIN)/mypy tests/demo/*.py benchmarks/*.py
 	$(BIN)/lint-imports
 	$(BIN)/trainwarden rules check
 	$(BIN)/trainwarden rules test

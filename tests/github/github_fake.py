@@ -231,7 +231,8 @@ class FakeGitHub:
         except jwt.InvalidTokenError:
             return False
         now = time.time() + self.state.skew
-        return claims["iat"] <= now < claims["exp"] <= now + 600 and claims["iss"] == str(APP_ID)
+        timely = claims["iat"] <= now < claims["exp"] <= now + 600
+        return bool(timely and claims["iss"] == str(APP_ID))
 
     def validated(self, method: str, target: str, body: bytes) -> Answer | None:
         """What Prism says against a request, None when it is as GitHub's description wants it."""

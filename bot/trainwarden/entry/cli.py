@@ -60,6 +60,8 @@ COMMANDS = (
         "trainwarden.entry.commands_docs",
     ),
     Command("rules", "list, show, check, test, write and measure rules", "trainwarden.rules.command"),
+    Command("serve", "run the GitHub App", "trainwarden.github.serve_command"),
+    Command("app", "register or examine the GitHub App", "trainwarden.github.app_command"),
 )
 
 
@@ -115,7 +117,9 @@ def parser(chosen: str | None = None, module: Any = None) -> Parser:
     words = root.add_subparsers(metavar="COMMAND", title="commands", dest="command")
     for command in COMMANDS:
         sub = words.add_parser(
-            command.name, help=command.summary, description=f"{command.summary.capitalize()}."
+            command.name,
+            help=command.summary,
+            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
         )
         if command.name == chosen:
             module.add_arguments(sub)

@@ -1,0 +1,38 @@
+"""``trainwarden serve``: the App's server, its worker, or both; arguments in, an exit code out."""
+
+from __future__ import annotations
+
+import argparse
+
+from trainwarden.github import logs, settings
+from trainwarden.model import Misuse
+
+ROLES = ("all", "web", "worker")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``run`` reads; the rest are TRAINWARDEN_* variables (docs/operations.md)."""
+    parser.add_argument("--role", choices=ROLES, default="all", help="what this process does (default: all)")
+    parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT. Raises ``Misuse`` when the settings do not fit together."""
+    logs.install()
+    loaded = settings.check(settings.load())
+    try:
+        if arguments.role == "worker":
+            return _work(loaded, arguments.parent)
+        from trainwarden.github import serve
+    except ModuleNotFoundError as error:
+        raise Misuse(f"{error.name} is not installed", "pip install 'trainwarden[app]'") from error
+    serve.run(loaded, serve.WORKER if arguments.role == "all" else None)
+    return 0
+
+
+def _work(loaded: settings.Settings, parent: int) -> int:
+    from trainwarden.github import worker
+    from trainwarden.github.engine import Children
+
+    worker.run(loaded, Children(loaded), parent)
+    return 0
