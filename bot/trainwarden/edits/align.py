@@ -18,6 +18,8 @@ from trainwarden.parse.nodes import Node
 _BODIES = frozenset({"block", "else", "finally", "handler", "case"})
 _COMPOUND = frozenset({"if", "for", "while", "with", "try", "match", "function", "class", "handler", "case"})
 _SIMILAR = 0.45
+_SIMILAR_ALONE = 0.2
+"""For one statement in the place of another, which need share less to be its new form."""
 _SILENT = frozenset({"docstring", "pass", "import", "import_from"})
 _MOST_PAIRS = 4000
 Bag = Counter[tuple[str, str]]
@@ -106,11 +108,12 @@ def _best_pairs(before: Sequence[Node], after: Sequence[Node]) -> list[tuple[int
     if not before or not after or len(before) * len(after) > _MOST_PAIRS:
         return []
     bags_before, bags_after = [bag(n) for n in before], [bag(n) for n in after]
+    least = _SIMILAR_ALONE if len(before) == len(after) == 1 else _SIMILAR
     scored = []
     for i, old in enumerate(before):
         for j, new in enumerate(after):
             score = _similarity(old, new, bags_before[i], bags_after[j])
-            if score >= _SIMILAR:
+            if score >= least:
                 scored.append((-score, abs(i - j), i, j))
     chosen: list[tuple[int, int]] = []
     for _, _, i, j in sorted(scored):
@@ -119,11 +122,15 @@ def _best_pairs(before: Sequence[Node], after: Sequence[Node]) -> list[tuple[int
     return chosen
 
 
-def bag(node: Node) -> Bag:
-    """The words of a statement (at most 400 nodes); a local counts as what it holds, whatever it is called."""
+def bag(node: Node, across: bool = False) -> Bag:
+    """The words of a statement (at most 400 nodes).
+
+    ``across``: for comparison with another member, whose locals may be called otherwise; a name then counts as what
+    it resolves to.
+    """
     counted: Bag = Counter()
     for inner in islice(node.walk(), 400):
-        word = inner.name if inner.kind == "name" else inner.value
+        word = inner.name if across and inner.kind == "name" else inner.value
         if word:
             counted[(inner.kind, word)] += 1
     return counted

@@ -16,7 +16,7 @@ from trainwarden.parse import names
 from trainwarden.parse.nodes import Node
 from trainwarden.parse.outline import Member, Outline
 from trainwarden.parse.treesitter import TooDeep
-from trainwarden.roles import words_of
+from trainwarden.roles import is_logging, words_of
 from trainwarden.view import Delta
 
 _ALIKE = 0.6
@@ -33,6 +33,11 @@ class Side:
     name: str
     node: Node
     scope: names.Scope
+
+    @property
+    def member(self) -> tuple[str, str]:
+        """(path, qualified name)."""
+        return self.path, self.name
 
 
 @dataclass(slots=True)
@@ -256,6 +261,9 @@ def _around(change: Change, lost: set[str]) -> list[Delta]:
 
 
 def _statement_deltas(before: Node, after: Node, sides: Sides) -> list[Delta]:
+    if is_logging(before) and is_logging(after):
+        told = deltas(before, after, sides)
+        return [replace(delta, roles=frozenset({"log"})) for delta in told]
     words = _target_words(after, sides.after)
     old, new = align.header(before), align.header(after)
     if before.kind == after.kind and before.kind in (

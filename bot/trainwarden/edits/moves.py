@@ -16,6 +16,7 @@ from trainwarden.edits import align
 from trainwarden.edits.compare import Change, FileEdits, Side, Unit, flatten, pair_across
 from trainwarden.edits.deltas import Sides, deltas
 from trainwarden.guards import guards_of, loop_depth
+from trainwarden.parse.names import normal
 from trainwarden.parse.nodes import Node
 from trainwarden.roles import statement_roles
 from trainwarden.view import Context, Delta, Edit, EditKind
@@ -145,7 +146,7 @@ def _similar_moves(files: Sequence[RawFile], pairs: list[tuple[Unit, Unit]]) -> 
 def _header_bag(node: Node) -> Counter[tuple[str, str]]:
     total: Counter[tuple[str, str]] = Counter()
     for part in align.header(node):
-        total += align.bag(part)
+        total += align.bag(part, across=True)
     return total
 
 
@@ -208,6 +209,20 @@ def _removed(unit: Unit, lines: LineMap | None) -> Edit:
     )
 
 
+def _renamed_on_the_way(delta: Delta, sides: Sides) -> bool:
+    """Whether a local of the old member stands where one of the new member does: functions name their own."""
+    before, after = delta.before, delta.after
+    if (
+        delta.kind != "name"
+        or before is None
+        or after is None
+        or before.kind != "name"
+        or after.kind != "name"
+    ):
+        return False
+    return sides.before.is_local(normal(before.value)) and sides.after.is_local(normal(after.value))
+
+
 def _moved(unit: Unit, origin: Unit) -> Edit:
     start, end = _own_lines(unit.node)
     before, after = context(origin.node, origin.side), context(unit.node, unit.side)
@@ -216,7 +231,9 @@ def _moved(unit: Unit, origin: Unit) -> Edit:
         sides = Sides(origin.side.scope, unit.side.scope)
         old, new = align.header(origin.node), align.header(unit.node)
         if len(old) == len(new):
-            small = tuple(d for a, b in zip(old, new, strict=True) for d in deltas(a, b, sides))
+            told = (d for a, b in zip(old, new, strict=True) for d in deltas(a, b, sides))
+            elsewhere = unit.side.member != origin.side.member
+            small = tuple(delta for delta in told if not (elsewhere and _renamed_on_the_way(delta, sides)))
     kind: EditKind = "moved-changed" if small else "moved"
     lines = _own_lines(origin.node)
     source = (origin.side.path, origin.side.name)

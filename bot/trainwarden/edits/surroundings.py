@@ -81,7 +81,7 @@ def one_sided(before: Node, after: Node) -> Delta | None:
     if before.parent is None or after.parent is None or before.size < 6:
         return None
     kept = {child.hash for child in after.parent.children}
-    own = align.bag(before)
+    own = align.bag(before, across=True)
     for neighbour in _neighbours(before):
         if neighbour.hash in kept and neighbour.kind == before.kind and _dice(own, neighbour) >= _ALIKE:
             return Delta("one-sided", neighbour, after, line=after.line)
@@ -97,6 +97,6 @@ def _neighbours(node: Node) -> Iterator[Node]:
 
 
 def _dice(own: align.Bag, other: Node) -> float:
-    theirs = align.bag(other)
+    theirs = align.bag(other, across=True)
     total = own.total() + theirs.total()
     return 2 * (own & theirs).total() / total if total else 0.0

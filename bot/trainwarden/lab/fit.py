@@ -44,8 +44,8 @@ class Example:
 class Settings:
     """How strongly weights are drawn to zero (signals) and to the default table (rules), and the mean's shape."""
 
-    signal_penalty: float = 1.5
-    rule_penalty: float = 1.0
+    signal_penalty: float = 2.0
+    rule_penalty: float = 0.3
     rule_prior: float = 0.5
     least_seen: int = 6
     power: float = 1.25

@@ -42,10 +42,16 @@ def _name_of(capture: Capture) -> str:
 
 
 def resolved_key(node: Node) -> str:
-    """Text that is equal for code that resolves to the same names; unresolved names keep their spelling."""
+    """Text that is equal for code that resolves to the same names; unresolved names keep their spelling.
+
+    So do names that stand for a value (``f()``, ``f()[.]``): two variables from one call are still two.
+    """
     parts = []
     for inner in node.walk():
-        word = (inner.name or normal(inner.value)) if inner.kind == "name" else inner.value
+        word = inner.value
+        if inner.kind == "name":
+            plain = inner.name and not inner.name.endswith((")", "]"))
+            word = inner.name if plain else normal(inner.value)
         parts.append(f"{inner.kind}\0{word}\0{len(inner.children)}")
     return "\1".join(parts)
 

@@ -15,6 +15,7 @@ from trainwarden.roles import ROLE_WORDS
 from trainwarden.rules.conditions import SNIPPET_KEYS, kind_of, with_parameters
 from trainwarden.rules.findings import BUILT_IN, slots
 from trainwarden.rules.grammar import LEAVES, did_you_mean
+from trainwarden.rules.numbers import is_snippet
 from trainwarden.rules.patterns import pattern
 from trainwarden.rules.schema import FAMILIES, Rule, conditions
 from trainwarden.rules.values import globs
@@ -74,7 +75,7 @@ def _snippets(spec: Mapping[str, Any]) -> Iterator[str]:
             yield from spec[kind].get(key, ())
         for key in ("from", "to"):
             values = spec[kind].get(key, ()) if kind == "delta" else ()
-            yield from (value for value in values if isinstance(value, str) and "$" in value)
+            yield from (str(value) for value in values if is_snippet(value))
 
 
 def _metavariables(rule: Rule) -> Iterator[str]:
