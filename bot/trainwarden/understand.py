@@ -6,7 +6,7 @@ Nothing is judged here. Whatever cannot be read becomes ``Unread``; nothing is d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from trainwarden.config import matches
@@ -16,10 +16,13 @@ from trainwarden.facts.extract import extract
 from trainwarden.facts.shifts import match
 from trainwarden.marks import marks
 from trainwarden.model import Fact, FileKind, FilePair, FileVersion, Lines, Unread
-from trainwarden.parse import outline
+from trainwarden.parse import agree, outline
 from trainwarden.parse.source import Refusal, decode_python, kind_of
 from trainwarden.training import is_test, speaks_of_training
 from trainwarden.view import ChangeView, Edit, FileStatus, FileView, Mark
+
+_MOST_CHECKED = 1500
+"""Changed lines of a file that libcst reads a second time; it takes about 10 ms for a hundred."""
 
 
 @dataclass(slots=True)
@@ -96,8 +99,8 @@ def _read_python(file: _Open) -> None:
     if file.unread:  # one side refused: nothing can be said about the difference
         file.training = True
         return
-    old = outline.read(before) if before is not None else None
-    new = outline.read(after) if after is not None else None
+    old = agree.read(before) if before is not None else None
+    new = agree.read(after) if after is not None else None
     edits = compare(file.pair.path, old, new)
     base_lines, head_lines = _lines(before), _lines(after)
     lines = LineMap(base_lines, head_lines) if before is not None and after is not None else None
@@ -107,7 +110,26 @@ def _read_python(file: _Open) -> None:
     file.unread.extend(edits.unread)
     if new is not None:
         _broken(file, old, new, set(fresh))
+        file.marks.extend(_disagreements(old, new, head_lines))
     file.raw = RawFile(file.pair.path, edits, lines)
+
+
+def _disagreements(old: outline.Outline | None, new: outline.Outline, lines: Sequence[str]) -> Iterator[Mark]:
+    """Changed members that the two parsers understand differently: code that may be meant to be read two ways."""
+    if new.errors or new.lines > agree.MOST_LINES:
+        return
+    known = old.members if old is not None else {}
+    budget = _MOST_CHECKED
+    for name, member in new.members.items():
+        before = known.get(name)
+        if before is not None and before.raw == member.raw:
+            continue
+        budget -= member.end_line - member.line + 1
+        if budget < 0:
+            return
+        keep = {s.text or b"" for s in before.syntaxes} if before is not None else set()
+        for found in agree.check(member, lines, keep):
+            yield Mark("parser-disagreement", found.line, "head", found.detail)
 
 
 def _lines(text: str | None) -> list[str]:

@@ -16,7 +16,7 @@ from trainwarden.edits import align
 from trainwarden.edits.compare import Change, FileEdits, Side, Unit, flatten, pair_across
 from trainwarden.edits.deltas import Sides, deltas
 from trainwarden.guards import guards_of, loop_depth
-from trainwarden.parse.names import normal
+from trainwarden.parse.names import Scope, normal
 from trainwarden.parse.nodes import Node
 from trainwarden.roles import statement_roles
 from trainwarden.view import Context, Delta, Edit, EditKind
@@ -210,17 +210,24 @@ def _removed(unit: Unit, lines: LineMap | None) -> Edit:
 
 
 def _renamed_on_the_way(delta: Delta, sides: Sides) -> bool:
-    """Whether a local of the old member stands where one of the new member does: functions name their own."""
-    before, after = delta.before, delta.after
-    if (
-        delta.kind != "name"
-        or before is None
-        or after is None
-        or before.kind != "name"
-        or after.kind != "name"
-    ):
+    """Whether a variable of the old member stands where one of the new does: each function names its own."""
+    if delta.kind != "name" or delta.before is None or delta.after is None:
         return False
-    return sides.before.is_local(normal(before.value)) and sides.after.is_local(normal(after.value))
+    (old, *rest), (new, *others) = _chain(delta.before), _chain(delta.after)
+    return rest == others and _is_variable(old, sides.before) and _is_variable(new, sides.after)
+
+
+def _chain(node: Node) -> list[str]:
+    """A dotted name from its root outwards."""
+    parts = [node.value]
+    while node.children:
+        node = node.children[0]
+        parts.append(normal(node.value))
+    return parts[::-1]
+
+
+def _is_variable(name: str, scope: Scope) -> bool:
+    return scope.is_local(name) or name in scope.parameters
 
 
 def _moved(unit: Unit, origin: Unit) -> Edit:
