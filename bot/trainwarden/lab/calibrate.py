@@ -23,6 +23,9 @@ from trainwarden.evaluate.mirrors import Mirrors
 from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.lab.examples import examples
 from trainwarden.lab.fit import Example, Fitted, Floats, Held, Settings, cross_validated, fit, recall
+from trainwarden.resources import rules_dir
+from trainwarden.rules.noise import write_measured
+from trainwarden.rules.schema import read_directory
 
 LEVELS = (0.01, 0.02, 0.05, 0.10)
 REVIEW, BLOCK = 0.35, 0.9
@@ -40,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(line + "\n")
     fitted = fit(learned, settings)
     table = _table(fitted, settings, held.totals[[e.group == "ordinary" for e in learned]])
+    if arguments.write_measured:
+        _write_measured(learned)
     Path(arguments.out).write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return 0
 
@@ -51,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ordinary", required=True, metavar="FILE")
     parser.add_argument("--mirrors", required=True, metavar="DIR")
     parser.add_argument("--repos", required=True, metavar="FILE", help="owner/name and split, tab-separated")
+    parser.add_argument("--write-measured", action="store_true", help="into the rule files, too")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", default="rules/evidence.json", metavar="FILE")
     return parser
@@ -71,6 +77,22 @@ def _examples(arguments: argparse.Namespace) -> list[Example]:
         sys.stderr.write(f"\r{len(made)} of {len(assembled.samples)} changes read")
     sys.stderr.write("\n")
     return [example for example in made if example.instances]
+
+
+def _write_measured(learned: Sequence[Example]) -> None:
+    """``measured:`` of every rule: ordinary commits it fired on, cases and undone fixes in which it was placed."""
+    told: dict[str, Counter[str]] = {group: Counter() for group in ("ordinary", "case", "undone")}
+    for example in learned:
+        if example.group in told:
+            told[example.group].update(_fired(example, placed=example.group != "ordinary"))
+    commits = sum(example.group == "ordinary" for example in learned)
+    for rule in read_directory(rules_dir()):
+        fired, cases, undone = (told[group][rule.id] for group in ("ordinary", "case", "undone"))
+        write_measured(rule, {"commits": commits, "fired": fired, "cases": cases, "undone": undone})
+
+
+def _fired(example: Example, placed: bool) -> set[str]:
+    return {rule for i in example.instances if i.hit or not placed for rule, _ in i.rules}
 
 
 def _tell(groups: Counter[str]) -> None:

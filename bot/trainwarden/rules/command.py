@@ -156,7 +156,7 @@ def _noise(arguments: argparse.Namespace) -> int:
     for rule in sorted(rules, key=lambda rule: (-noise.fired[rule.id], rule.id)):
         _say(f"{noise.rate(rule.id):7.1f} in 1,000 {noise.fired[rule.id]:>6} {rule.id}")
         if arguments.write and noise.commits:
-            write_measured(rule, noise)
+            write_measured(rule, {"commits": noise.commits, "fired": noise.fired[rule.id]})
     _say(f"{noise.commits} commits")
     return 0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,10 +59,10 @@ def _fired(rules: RuleSet, repo: str, base: str, head: str) -> set[str]:
     return {finding.rule for finding in engine.match(rules, view)}
 
 
-def write_measured(rule: Rule, noise: Noise) -> None:
+def write_measured(rule: Rule, measured: Mapping[str, int]) -> None:
     """Replaces the ``measured:`` entry of a rule's file; other measurements in it are kept."""
     path = Path(rule.origin)
-    values = {**rule.measured, "commits": noise.commits, "fired": noise.fired[rule.id]}
+    values = {**rule.measured, **measured}
     line = "measured: {" + ", ".join(f"{key}: {value}" for key, value in values.items()) + "}\n"
     text = path.read_text("utf-8")
     text = text if text.endswith("\n") else text + "\n"
