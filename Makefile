@@ -64,11 +64,11 @@ $(BENCH_STAMP): requirements/bench.lock | $(BIN)/python
 	@touch $@
 
 lock: ## resolve pyproject.toml into requirements/*.lock again (needs uv)
-	@for name in run dev bench; do \
+	@for name in run build dev bench; do \
 	  case $$name in \
 	    run) from=pyproject.toml ;; \
 	    dev) from="pyproject.toml --extra app --extra dev" ;; \
-	    bench) from=requirements/bench.in ;; \
+	    build | bench) from=requirements/$$name.in ;; \
 	  esac; \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --custom-compile-command "make lock" --output-file requirements/$$name.lock $$from; \

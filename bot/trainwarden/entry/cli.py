@@ -59,6 +59,8 @@ COMMANDS = (
         "write the reference pages, or check that they are up to date",
         "trainwarden.entry.commands_docs",
     ),
+    Command("action", "review the change of a GitHub Actions job", "trainwarden.entry.action"),
+    Command("hook", "review what pre-commit is about to let through", "trainwarden.entry.hook"),
     Command("rules", "list, show, check, test, write and measure rules", "trainwarden.rules.command"),
     Command("serve", "run the GitHub App", "trainwarden.github.serve_command"),
     Command("app", "register or examine the GitHub App", "trainwarden.github.app_command"),

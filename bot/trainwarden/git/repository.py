@@ -152,6 +152,11 @@ class Repository:
             return found
         return found.data if found.type == "blob" else Unavailable(f"the object is a {found.type}")
 
+    def merge_base(self, one: str, other: str) -> str | None:
+        """A best common ancestor of two commits given by their full names; None for unrelated histories."""
+        done = self.git.run("merge-base", one, other)
+        return done.stdout.decode("ascii", "replace").strip() if done.returncode == 0 else None
+
     def messages(self, base: str, head: str, limit: int = 1000) -> tuple[str, ...]:
         """Messages of the commits reachable from ``head`` but not from ``base``, newest first."""
         return tuple(
