@@ -18,7 +18,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
         r"\btime\.(time|monotonic|perf_counter|localtime|gmtime|strftime)|datetime|\.now\(|\.today\(|weekday",
     ),
     ("host", r"gethostname|getfqdn|platform\.node|uname|hostname|HOSTNAME|SLURMD_NODENAME|SLURM_NODEID"),
-    ("user", r"getpass|getlogin|getuid|\[USER\]|\[LOGNAME\]|expanduser|\busername\b"),
+    ("user", r"getpass|getlogin|getuid|\[USER\]|\[LOGNAME\]|\busername\b"),
     (
         "rank",
         r"\b(\w+_)?rank(_id)?\b|get_rank|is_(main|local_main|last)_process|is_master|master_process|process_index"
@@ -47,7 +47,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("mode", r"\.training\b|is_train(ing)?\b|\btrain(ing)?\b|\.eval\b"),
 )
 _KINDS = tuple((kind, re.compile(pattern)) for kind, pattern in _WORDS)
-_EXITS = frozenset({"return", "continue", "break", "raise"})
+# A check that raises guards nothing: what follows runs whenever the run goes on at all.
+_EXITS = frozenset({"return", "continue", "break"})
 _LOOPS = frozenset({"for", "while"})
 
 

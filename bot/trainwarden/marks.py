@@ -1,7 +1,7 @@
 """What a text hides from a reader's eye: bidi controls, look-alike letters, code pushed out of sight, silencers.
 
 In: the head's lines and which of them are new. Out: ``view.Mark``s with the kinds ``bidi``, ``invisible``,
-``homoglyph``, ``far-right`` and ``suppression``. Sources: CVE-2021-42574 (bidi), CVE-2021-42694 (homoglyphs).
+``homoglyph``, ``compatibility``, ``far-right`` and ``suppression``. Sources: CVE-2021-42574, CVE-2021-42694.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FAR_RIGHT = re.compile(r"\S[ \t]{80,}[^\s#]")
 _SUPPRESSION = re.compile(
     r"#\s*(trainwarden\s*:\s*(ignore|off|disable|skip)|nosemgrep|nosec\b)", re.IGNORECASE
 )
-_SCRIPTS = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "FULLWIDTH", "MATHEMATICAL")
+_SCRIPTS = ("CYRILLIC", "ARMENIAN", "CHEROKEE")
 
 
 def marks(lines: Sequence[str], new: Iterable[int]) -> Iterator[Mark]:
@@ -46,21 +46,23 @@ def _line_marks(line: str, number: int) -> Iterator[Mark]:
     if _INVISIBLE.search(line):
         yield Mark("invisible", number, "head", "an invisible character")
     code = line.partition("#")[0]
-    for word in _WORD.findall(code):
-        script = _foreign_script(word)
-        if script:
-            yield Mark("homoglyph", number, "head", f"a name that mixes Latin with {script.lower()} letters")
-            return
+    found = {mark for word in _WORD.findall(code) if not word.isascii() for mark in _word_marks(word)}
+    yield from (Mark(kind, number, "head", detail) for kind, detail in sorted(found))
+
+
+def _word_marks(word: str) -> Iterator[tuple[str, str]]:
+    """A name that is not what it looks like: letters of two scripts, or letters that Python reads as others."""
+    plain = unicodedata.normalize("NFKC", word)
+    if plain != word:
+        yield "compatibility", "a name whose letters Python reads as plainer ones"
+    script = _foreign_script(plain)
+    if script:
+        yield "homoglyph", f"a name that mixes Latin with {script.lower()} letters"
 
 
 def _foreign_script(word: str) -> str:
-    """The other script in an identifier that also has ASCII letters, or "" (a Greek variable alone is mathematics)."""
-    if word.isascii() or not any(char.isascii() and char.isalpha() for char in word):
-        return "" if not word or unicodedata.normalize("NFKC", word) == word else "compatibility"
-    for char in word:
-        if not char.isascii():
-            name = unicodedata.name(char, "")
-            for script in _SCRIPTS:
-                if name.startswith(script) and script != "GREEK":
-                    return script
-    return ""
+    """The look-alike script in a name that also has ASCII letters, or "" (a Greek letter is mathematics)."""
+    if not any(char.isascii() and char.isalpha() for char in word):
+        return ""
+    names = [unicodedata.name(char, "") for char in word if not char.isascii()]
+    return next((script for script in _SCRIPTS for name in names if name.startswith(script)), "")
