@@ -35,7 +35,7 @@ sys.path.insert(0, str(HERE.parent / "tests" / "github"))
 
 from github_fake import FakeGitHub, FakePull, signature  # noqa: E402  # beside the tests, not installed
 from github_hosting import HostedRepository  # noqa: E402
-from github_parts import Postgres, free_port  # noqa: E402
+from github_parts import Postgres, free_pair, free_port  # noqa: E402
 
 SECRET = "a-secret-of-the-benchmark"
 TRAIN = "import torch\n\nlr = 3e-4\n"
@@ -68,7 +68,7 @@ class Installation:
         )
         # Requests are validated in the tests; here the validator would take the cores from what is measured.
         self.github = FakeGitHub(directory / "hosted", "", public.decode(), SECRET)
-        self.port, self.metrics_port = free_port(), free_port()
+        self.port, self.metrics_port = free_port(), free_pair()
         self.log = directory / "app.log"
         data = directory / "data"
         data.mkdir()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -69,6 +70,19 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def free_pair() -> int:
+    """The first of two neighbouring free ports."""
+    for _ in range(100):
+        port = free_port()
+        with socket.socket() as neighbour:
+            try:
+                neighbour.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no two neighbouring ports are free")
 
 
 def payloads() -> list[tuple[str, dict[str, Any]]]:
@@ -161,42 +175,59 @@ class Postgres:
         self._as_root = os.geteuid() == 0
         if self._as_root:
             shutil.chown(self._data, "postgres", "postgres")
-        self._run("initdb", "-D", str(self._data), "-U", "tester", "-A", "trust", "--no-sync", "-E", "UTF8")
+        made = self._command(
+            "initdb", "-D", str(self._data), "-U", "tester", "-A", "trust", "-N", "-E", "UTF8"
+        )
+        subprocess.run(made, check=True, capture_output=True, cwd="/", timeout=120)
 
     @property
     def url(self) -> str:
         """The maintenance database's address."""
         return f"postgresql://tester@127.0.0.1:{self._port}/postgres"
 
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._bin / program), *arguments]
-        if self._as_root:
-            command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
-        subprocess.run(command, check=True, capture_output=True, cwd="/tmp", timeout=60)
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        """A PostgreSQL program's command line; it refuses to run as root."""
+        user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if self._as_root else []
+        return [*user, str(self._bin / program), *arguments]
 
     def start(self) -> None:
-        """Start the server; it answers when this returns."""
-        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=80"
-        log = str(self._data / "log")
-        self._run("pg_ctl", "-D", str(self._data), "-w", "-l", log, "-o", options, "start")
+        """Start the server as a child of ours; it answers when this returns."""
+        settings = (
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "max_connections=80",
+            "fsync=off",
+        )
+        options = [part for setting in settings for part in ("-c", setting)]
+        command = self._command("postgres", "-D", str(self._data), "-p", str(self._port), *options)
+        with (self._home / "log").open("ab") as log:
+            self._server = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
+        for _ in range(600):
+            if (
+                subprocess.run(
+                    [self._bin / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)], check=False
+                ).returncode
+                == 0
+            ):
+                return
+            time.sleep(0.05)
+        raise AssertionError("PostgreSQL does not answer")
 
     def kill(self) -> None:
-        """``kill -9`` of the server process, as the worst day would."""
-        pid = int((self._data / "postmaster.pid").read_text().splitlines()[0])
-        children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-        for each in (pid, *map(int, children.stdout.split())):
-            os.kill(each, 9)
-        for _ in range(200):
-            if not Path(f"/proc/{pid}").exists():
-                break
-            time.sleep(0.02)
+        """``kill -9`` of the server and its children, as the worst day would."""
+        pid = self._server.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        self._server.wait(30)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """Stop at once, whether or not it still runs."""
-        if (self._data / "postmaster.pid").exists():
-            with suppress(subprocess.CalledProcessError):
-                self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
+        """Stop at once, whether or not it still runs, and clear away."""
+        if self._server.poll() is None:
+            self._server.send_signal(signal.SIGQUIT)
+            self._server.wait(30)
         shutil.rmtree(self._home, ignore_errors=True)
 
     def database(self, name: str) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from github_fake import FakeGitHub, FakePull
-from github_parts import Postgres, free_port
+from github_parts import Postgres, free_pair, free_port
 from github_world import SECRET, wait_for
 
 TRAIN = """import torch
@@ -78,7 +78,7 @@ class Installation:
     def __init__(self, github: FakeGitHub, directory: Path, key: str, database: str) -> None:
         self.github = github
         self.directory = directory
-        self.port, self.metrics_port = free_port(), free_port()
+        self.port, self.metrics_port = free_port(), free_pair()
         self._key = key
         self._database = database
         self._processes: list[Process] = []
@@ -195,6 +195,9 @@ def test_a_pull_request_is_reviewed_and_sabotage_is_held_back(installed: Install
     wait_for(lambda: finished(github, [honest, bad]), 90)
     assert github.runs(honest.head)[0]["conclusion"] == "success"
     assert github.runs(bad.head)[0]["conclusion"] in ("failure", "action_required")
+    address = f"http://127.0.0.1:{installed.metrics_port + 1}/metrics"
+    with urllib.request.urlopen(address, timeout=5) as reply:
+        assert 'trainwarden_checks_total{conclusion="success",verdict="pass"} 1' in reply.read().decode()
     assert process.stop() == 0
     events = [json.loads(line) for line in installed.output().splitlines() if '"trainwarden/audit/1"' in line]
     assert {e["head"] for e in events} == {honest.head, bad.head}

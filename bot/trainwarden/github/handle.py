@@ -39,20 +39,20 @@ class Handler:
 
     def __call__(self, job: Job, alive: Alive) -> Again | None:
         """Run one job to its end, its next try, or its visible failure."""
-        starts = self._room.store.begin(job.subject)
         try:
+            starts = self._room.store.begin(job.subject)
             with self._room.metrics.timed("job_seconds", "Seconds of one job"):
-                if starts <= MOST_STARTS:
-                    return self._carry_out(job, alive)
-                self._poison(job, alive)
-                return None
-        finally:
+                again = self._carry_out(job, alive) if starts <= MOST_STARTS else self._poison(job, alive)
             self._room.store.end(job.subject)
+        except SQLAlchemyError as error:
+            return Again(_FIRST, type(error).__name__)
+        return again
 
-    def _poison(self, job: Job, alive: Alive) -> None:
+    def _poison(self, job: Job, alive: Alive) -> Again | None:
         """It killed its worker again and again: say so instead of reading once more."""
         warn(LOG, "job given up: it ended its worker", repo=job.repo, subject=job.subject)
         self._failed(job, alive, "The review ended its worker process several times.")
+        return None
 
     def _carry_out(self, job: Job, alive: Alive) -> Again | None:
         try:

@@ -7,54 +7,24 @@ one leaves the other alone.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import uvicorn
-from starlette.types import ASGIApp
-
+from trainwarden.github.desk import GRACE, Server, server
 from trainwarden.github.logs import note, warn
 from trainwarden.github.metrics import Metrics
 from trainwarden.github.server import operator_application, webhook_application
-from trainwarden.github.settings import Bind, Settings
+from trainwarden.github.settings import Settings
 from trainwarden.github.store import Store, engine
 
 LOG = logging.getLogger("trainwarden.serve")
-GRACE = 20
 WORKER = (sys.executable, "-m", "trainwarden.github.command", "serve", "--role", "worker")
 _RESTART_FIRST, _RESTART_LONGEST = 1.0, 60.0
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to us: two of them share one process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(application: ASGIApp, bind: Bind) -> _Server:
-    config = uvicorn.Config(
-        application,
-        host=bind.host,
-        port=bind.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        timeout_graceful_shutdown=GRACE,
-        timeout_keep_alive=30,
-        limit_concurrency=2_000,
-        h11_max_incomplete_event_size=64 * 1024,
-        lifespan="on",
-    )
-    return _Server(config)
 
 
 class Supervisor:
@@ -103,8 +73,8 @@ async def _serve(settings: Settings, supervisor: Supervisor | None) -> None:
     def ready() -> str:
         return "worker" if supervisor is not None and not supervisor.running else ""
 
-    door = _server(webhook_application(settings, store, metrics), settings.bind)
-    desk = _server(operator_application(store, metrics, ready), settings.metrics_bind)
+    door = server(webhook_application(settings, store, metrics), settings.bind)
+    desk = server(operator_application(store, metrics, ready), settings.metrics_bind)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _leave, (door, desk))
@@ -117,9 +87,9 @@ async def _serve(settings: Settings, supervisor: Supervisor | None) -> None:
     store.close()
 
 
-def _leave(servers: tuple[_Server, ...]) -> None:
-    for server in servers:
-        server.should_exit = True
+def _leave(servers: tuple[Server, ...]) -> None:
+    for each in servers:
+        each.should_exit = True
 
 
 async def _tend(supervisor: Supervisor) -> None:

@@ -32,6 +32,7 @@ LOG = logging.getLogger("trainwarden.server")
 _DELIVERY = re.compile(r"[A-Za-z0-9-]{8,64}")
 _EVENT = re.compile(r"[a-z0-9_]{1,64}")
 _BATCH = 128
+_SLOWEST_BODY = 10.0
 _ACK = "webhook_seconds"
 
 
@@ -107,6 +108,8 @@ class Door:
             warn(LOG, "delivery not stored", error=type(error).__name__)
         except ClientDisconnect:
             status, reason = 400, "connection lost"
+        except TimeoutError:
+            status, reason = 408, "too slow"
         words = "Webhook deliveries by outcome"
         self._metrics.count("webhooks_total", words, outcome=reason.replace(" ", "_"), status=str(status))
         self._metrics.observe(_ACK, "Seconds from request to answer", time.monotonic() - started)
@@ -115,7 +118,8 @@ class Door:
     async def _read(self, request: Request) -> str:
         delivery_id = request.headers.get("x-github-delivery", "")
         event = request.headers.get("x-github-event", "")
-        body = await self._body(request)
+        async with asyncio.timeout(_SLOWEST_BODY):
+            body = await self._body(request)
         if not valid(body, request.headers.get(HEADER, ""), self._settings.webhook_secrets):
             warn(LOG, "delivery refused: wrong signature")
             raise _Refusal(401, "wrong signature")

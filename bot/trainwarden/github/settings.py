@@ -68,6 +68,8 @@ class Settings:
 
     ``mode`` overrides the mode of every repository's policy when set. ``speak`` names what is said besides
     the check run (see ``VOICES``). ``throttle`` is the pause between two API requests of one client.
+    ``executor`` must differ between workers. A worker that a server supervises shows its metrics one port above
+    ``metrics_bind``.
     """
 
     app_id: int

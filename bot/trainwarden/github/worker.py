@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trainwarden.github.app import App
 from trainwarden.github.audit import Audit
+from trainwarden.github.desk import in_thread
 from trainwarden.github.dispatch import Dispatcher
 from trainwarden.github.engine import Engine
 from trainwarden.github.handle import Handler
@@ -30,7 +31,8 @@ from trainwarden.github.metrics import Metrics
 from trainwarden.github.mirror import Mirrors
 from trainwarden.github.reading import Room
 from trainwarden.github.reconcile import EXECUTOR, Reconciler
-from trainwarden.github.settings import Settings
+from trainwarden.github.server import operator_application
+from trainwarden.github.settings import Bind, Settings
 from trainwarden.github.store import Store, engine
 
 LOG = logging.getLogger("trainwarden.worker")
@@ -146,7 +148,11 @@ def run(settings: Settings, reviewing: Engine, parent: int = 0, worker: Worker |
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     with _alone(settings):
         working.start()
+        # The server's own numbers are at the address itself; its worker's at the next port.
+        at = Bind(settings.metrics_bind.host, settings.metrics_bind.port + (1 if parent else 0))
+        desk = in_thread(operator_application(working.store, working.metrics, lambda: ""), at)
         stop.wait()
+        desk.should_exit = True
         working.stop()
 
 
