@@ -11,6 +11,9 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 CANDIDATES := python3.12 python3.13 python3.11 python3 python
 PROBE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
+# Rules compiled for one command. Not kept: an edit of the engine would not make them stale.
+AS_IN_A_WHEEL = trap 'rm -f rules/compiled.json' EXIT; $(BIN)/trainwarden rules compile >/dev/null &&
+
 .PHONY: help env demo test check bench lock clean
 .DEFAULT_GOAL := help
 
@@ -38,7 +41,7 @@ $(STAMP): requirements/dev.lock pyproject.toml setup.py | $(BIN)/python
 	@touch $@
 
 demo: env ## review a small training repository: twelve acts of sabotage and ten honest changes
-	@PYTHONPATH=tests $(BIN)/python -m demo
+	@$(AS_IN_A_WHEEL) PYTHONPATH=tests $(BIN)/python -m demo
 
 test: env ## run the tests
 	@$(BIN)/python -m pytest
@@ -54,9 +57,7 @@ check: env ## the gate: format, lint, types, imports, rules, generated pages
 	$(BIN)/trainwarden docs check
 
 bench: env $(BENCH_STAMP) ## measure speed and memory, beside bandit and semgrep (ARGS="--repo DIR --commits N")
-	@# As in a wheel: compiled rules. Removed again, because an edit of the engine does not make them stale.
-	@trap 'rm -f rules/compiled.json' EXIT; $(BIN)/trainwarden rules compile >/dev/null && \
-	$(BIN)/python benchmarks/bench.py --peers $(BENCH)/bin $(ARGS)
+	@$(AS_IN_A_WHEEL) $(BIN)/python benchmarks/bench.py --peers $(BENCH)/bin $(ARGS)
 
 $(BENCH_STAMP): requirements/bench.lock | $(BIN)/python
 	@$(BIN)/python -m venv $(BENCH)
@@ -67,7 +68,7 @@ lock: ## resolve pyproject.toml into requirements/*.lock again (needs uv)
 	@for name in run build dev bench; do \
 	  case $$name in \
 	    run) from=pyproject.toml ;; \
-	    dev) from="pyproject.toml --extra app --extra dev" ;; \
+	    dev) from="pyproject.toml --extra app --extra lab --extra dev" ;; \
 	    build | bench) from=requirements/$$name.in ;; \
 	  esac; \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
