@@ -333,3 +333,36 @@ def test_the_server_is_killed_between_store_and_answer(installed: Installation, 
     exactly_one_finished_check_each(github, [pull])
     time.sleep(1.0)
     assert github.runs(pull.head)[0]["edits"] <= 2
+
+
+def test_a_change_that_kills_its_worker_ends_in_an_error_check(
+    github: FakeGitHub, tmp_path: Path, keys: tuple[str, str]
+) -> None:
+    """The reviewer of this test reads in the worker itself, without the child that would die instead."""
+    directory = tmp_path / "app"
+    installed = Installation(github, directory, keys[0], f"sqlite:///{directory / 'state.sqlite'}")
+    (poison,) = pulls(github, 1, text=HONEST + "# kill-me\n")
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from github_engine import WordEngine\n"
+        "from trainwarden.github import settings, worker\n"
+        "worker.run(settings.load(), WordEngine())\n"
+    )
+    ends = []
+    installed.run("web")
+    assert github.send("pull_request", github.pull_event(poison, "opened")) == 202
+    environment = installed.environment(METRICS_BIND=f"127.0.0.1:{free_port()}", RECONCILE_SECONDS="300")
+    try:
+        while not finished(github, [poison]) and len(ends) < 8:
+            with (directory / "poisoned.log").open("ab") as output:
+                worker = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=output)
+            wait_for(lambda worker=worker: worker.poll() is not None or finished(github, [poison]), 60)
+            ends.append(worker.poll())
+            worker.kill()
+            worker.wait(10)
+    finally:
+        installed.close()
+    (run,) = github.runs(poison.head)
+    assert run["conclusion"] == "failure"
+    assert "ended its worker" in run["output"]["summary"]
+    assert ends == [-signal.SIGKILL] * 3 + [None]

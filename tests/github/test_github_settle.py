@@ -6,6 +6,8 @@ import pytest
 from github_fake import Fault
 from github_world import TRAIN, World
 
+from trainwarden.github.app import Refused
+
 
 def test_a_harmless_change_passes(world: World) -> None:
     pull = world.pull(world.repository(), "topic", "epochs = 3\n")
@@ -263,3 +265,38 @@ def test_the_audit_sample_sends_a_passing_change_to_a_person(world: World) -> No
     assert world.told()[-1]["sampled"] is True
     assert "approved" in world.comment(pull, f"/trainwarden approve {pull.head[:12]} looked at it").lower()
     assert world.conclusion(pull) == "success"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "completed", "conclusion": "splendid"},
+        {"status": "completed", "conclusion": "success", "output": {"title": "x", "summary": "y" * 65_536}},
+        {
+            "status": "in_progress",
+            "output": {
+                "title": "x",
+                "summary": "y",
+                "annotations": [
+                    {
+                        "path": "a",
+                        "start_line": 1,
+                        "end_line": 1,
+                        "annotation_level": "notice",
+                        "message": "m",
+                    }
+                ]
+                * 51,
+            },
+        },
+    ],
+)
+def test_the_validator_refuses_what_github_refuses(world: World, body: dict[str, object]) -> None:
+    pull = world.pull(world.repository(), "topic", "x = 1\n")
+    job = world.jobs("pull_request", world.github.pull_event(pull, "opened"))[0]
+    remote = world.room.remote(job)
+    with pytest.raises(Refused) as refused:
+        remote.api.call("POST", f"{remote.path}/check-runs", {"name": "n", "head_sha": pull.head} | body)
+    assert refused.value.status == 422
+    assert len(world.state.violations) == 1
+    world.state.violations.clear()
