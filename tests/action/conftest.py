@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+TESTS = Path(__file__).resolve().parents[1]
 # Hosted repositories and the list of payloads are shared with the tests of the App.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "github"))
+sys.path[:0] = [str(TESTS), str(TESTS / "github")]
 
-from action_runner import Job
-from action_server import Server
+from action_runner import Job  # noqa: E402 - lies on the path just set
+from action_server import Server  # noqa: E402
 
 
 @pytest.fixture

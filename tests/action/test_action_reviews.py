@@ -168,20 +168,26 @@ def test_the_first_push_of_a_repository_is_read_whole(job: Job, server: Server) 
 
 
 @pytest.mark.parametrize("history", ["true", "false"])
-def test_files_over_the_filter_are_read_all_the_same(
+def test_files_over_the_filter_are_fetched_all_the_same(
     job: Job, server: Server, base: str, history: str
 ) -> None:
-    padding = f"# {'x' * 900}\n" * 1_200
-    before = server.repository.commit("main", {"train.py": TRAIN + padding})
-    job.event(
-        "pull_request", pull_request(before, fork_head(server, before, {"train.py": SABOTAGE + padding}))
-    )
-    step = job.review(history=history)
-    assert step.outputs["verdict"] == "block", step.log
-    assert "was not read" not in step.summary
+    before = server.repository.commit("main", {"data.bin": b"\0" * 1_100_000, "other.bin": b"\1" * 1_100_000})
+    head = fork_head(server, before, {"data.bin": b"\2" * 1_100_000, "train.py": SABOTAGE})
+    job.event("pull_request", pull_request(before, head))
+    assert job.review(history=history).outputs["verdict"] == "block"
+    (fetched,) = job.temporary.glob("trainwarden-*/repository")
+    names = [f"{before}:data.bin", f"{head}:data.bin", f"{before}:other.bin"]
+    held = git(fetched, "cat-file", "--batch-check", stdin="\n".join(names)).splitlines()
+    assert [line.endswith("missing") for line in held] == [False, False, True]
 
 
 # -- with a checkout
+
+
+def git(path: Path, *words: str, stdin: str = "") -> str:
+    return subprocess.run(
+        ["git", *words], cwd=path, input=stdin, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def checkout(job: Job, server: Server, *words: str) -> None:
