@@ -58,6 +58,7 @@ DELTAS = {
     "slice": ("x = a[:, :-1]", "x = a[:, :-2]", ["index"]),
     "element": ("x = [a, b, c]", "x = [a, c]", ["element-removed"]),
     "dictionary key": ("save({'m': a, 'o': b})", "save({'m': a})", ["element-removed"]),
+    "second target": ("x = f(a)", "x = y.z = f(a)", ["element-added"]),
     "in place": ("x += a", "x -= a", ["sign"]),
     "hard-coded": ("f(self.lr)", "f(0.1)", ["replaced"]),
 }

@@ -359,14 +359,18 @@ def _assign(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
         for left, right in zip(old, new, strict=True):
             yield from _diff(left, right, where)
     else:
-        yield from _diff(old[0], new[0], where)
+        yield from _listed(old[:-1], new[:-1], where, ("element-added", "element-removed"))
         yield from _diff(old[-1], new[-1], where)
 
 
 def _params(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     old = {(p.kind, normal(p.value)): p for p in before.children}
     new = {(p.kind, normal(p.value)): p for p in after.children}
-    for key in [k for k in old if k in new]:
+    kept_before, kept_after = [k for k in old if k in new], [k for k in new if k in old]
+    if kept_before != kept_after:
+        first = next(i for i, (a, b) in enumerate(zip(kept_before, kept_after, strict=True)) if a != b)
+        yield _delta("argument-swapped", old[kept_before[first]], new[kept_after[first]], where)
+    for key in kept_before:
         was, now = old[key].child("default"), new[key].child("default")
         slot = key[1]
         if was is not None and now is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from trainwarden.edits import align
@@ -189,15 +189,21 @@ def _changed(change: Change) -> Edit:
         _own_lines(change.before),
         before,
         after,
-        change.deltas,
+        _with_roles(change.deltas, after),
         moved_from=(old.path, old.name) if elsewhere else None,
     )
+
+
+def _with_roles(found: tuple[Delta, ...], where: Context) -> tuple[Delta, ...]:
+    """What an edit does around it is about what its statement is about."""
+    return tuple(delta if delta.roles else replace(delta, roles=where.roles) for delta in found)
 
 
 def _added(unit: Unit) -> Edit:
     start, end = _own_lines(unit.node)
     where = context(unit.node, unit.side)
-    return Edit("added", None, unit.node, start, end, None, None, where, unit.deltas, unit.whole_member)
+    around = _with_roles(unit.deltas, where)
+    return Edit("added", None, unit.node, start, end, None, None, where, around, unit.whole_member)
 
 
 def _removed(unit: Unit, lines: LineMap | None) -> Edit:
@@ -205,7 +211,16 @@ def _removed(unit: Unit, lines: LineMap | None) -> Edit:
     gap = lines.after_gap(last) if lines is not None else first
     where = context(unit.node, unit.side)
     return Edit(
-        "removed", unit.node, None, gap, gap, (first, last), where, None, unit.deltas, unit.whole_member
+        "removed",
+        unit.node,
+        None,
+        gap,
+        gap,
+        (first, last),
+        where,
+        None,
+        _with_roles(unit.deltas, where),
+        unit.whole_member,
     )
 
 

@@ -51,11 +51,18 @@ def check(member: Member, lines: Sequence[str], keep: Collection[bytes] = ()) ->
     for syntax in member.syntaxes:
         if isinstance(syntax, Lowered) or (syntax.text or b"") in keep:
             continue
-        known = member.node() if member.kind == "function" else None  # lowered before, as a rule
-        detail = _difference(_wrapped(syntax, lines), syntax, known)
+        detail = _difference(_wrapped(syntax, lines), syntax, _known(member))
         if detail:
             found.append(Disagreement(syntax.start_point.row + 1, detail))
     return tuple(found)
+
+
+def _known(member: Member) -> Node | None:
+    """The lowered function, which is there already, as a rule; a member too deep is unread as a whole."""
+    try:
+        return member.node() if member.kind == "function" else None
+    except treesitter.TooDeep:
+        return None
 
 
 def _difference(source: str, syntax: Syntax, known: Node | None) -> str:
