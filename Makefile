@@ -65,9 +65,10 @@ $(BENCH_STAMP): requirements/bench.lock | $(BIN)/python
 	@touch $@
 
 lock: ## resolve pyproject.toml into requirements/*.lock again (needs uv)
-	@for name in run build dev bench; do \
+	@for name in run app build dev bench; do \
 	  case $$name in \
 	    run) from=pyproject.toml ;; \
+	    app) from="pyproject.toml --extra app" ;; \
 	    dev) from="pyproject.toml --extra app --extra lab --extra dev" ;; \
 	    build | bench) from=requirements/$$name.in ;; \
 	  esac; \
