@@ -151,7 +151,7 @@ def installed(
     yield made
     made.close()
     output = made.output()
-    assert output
+    assert only_json(output)
     for secret in (SECRET, keys[0].splitlines()[3], *github.state.tokens):
         assert secret not in output
         assert base64.b64encode(f"x-access-token:{secret}".encode()).decode() not in output
@@ -185,6 +185,20 @@ def exactly_one_finished_check_each(github: FakeGitHub, wanted: list[FakePull], 
         assert [run["conclusion"] for run in runs] == ["success"], (pull.number, runs)
 
 
+def only_json(output: str) -> int:
+    """Logs and audit events are one JSON object a line, whatever happened; how many lines there are."""
+    for line in output.splitlines():
+        assert line.startswith("{") and isinstance(json.loads(line), dict), line
+    return len(output.splitlines())
+
+
+def metrics_of(installed: Installation) -> str:
+    """The worker's own numbers, one port above the server's."""
+    address = f"http://127.0.0.1:{installed.metrics_port + 1}/metrics"
+    with urllib.request.urlopen(address, timeout=5) as reply:
+        return str(reply.read().decode())
+
+
 def test_a_pull_request_is_reviewed_and_sabotage_is_held_back(installed: Installation) -> None:
     process = installed.run()
     github = installed.github
@@ -195,9 +209,9 @@ def test_a_pull_request_is_reviewed_and_sabotage_is_held_back(installed: Install
     wait_for(lambda: finished(github, [honest, bad]), 90)
     assert github.runs(honest.head)[0]["conclusion"] == "success"
     assert github.runs(bad.head)[0]["conclusion"] in ("failure", "action_required")
-    address = f"http://127.0.0.1:{installed.metrics_port + 1}/metrics"
-    with urllib.request.urlopen(address, timeout=5) as reply:
-        assert 'trainwarden_checks_total{conclusion="success",verdict="pass"} 1' in reply.read().decode()
+    wait_for(
+        lambda: 'trainwarden_checks_total{conclusion="success",verdict="pass"} 1' in metrics_of(installed)
+    )
     assert process.stop() == 0
     events = [json.loads(line) for line in installed.output().splitlines() if '"trainwarden/audit/1"' in line]
     assert {e["head"] for e in events} == {honest.head, bad.head}
@@ -302,6 +316,7 @@ def test_kill_minus_nine_of_the_database(github: FakeGitHub, tmp_path: Path, key
     finally:
         installed.close()
         server.stop()
+    assert only_json(installed.output())
 
 
 def test_the_server_is_killed_between_store_and_answer(installed: Installation, tmp_path: Path) -> None:

@@ -233,6 +233,26 @@ def test_a_cancelled_job_learns_of_it(queue: DbosQueue) -> None:
     assert asked == [True, False]
 
 
+def test_a_cancelled_job_does_not_come_back_by_trying_again(queue: DbosQueue) -> None:
+    runs: list[Job] = []
+    started, cancelled = threading.Event(), threading.Event()
+
+    def handler(job: Job, alive: Callable[[], bool]) -> Again:
+        runs.append(job)
+        started.set()
+        cancelled.wait(20)
+        return Again(0.1, "rate limit")
+
+    queue.start(handler)
+    job_id = queue.put(JOB, "guid-1")
+    started.wait(20)
+    queue.cancel([job_id])
+    cancelled.set()
+    time.sleep(1.5)
+    assert runs == [JOB]
+    assert queue.depth() == 0
+
+
 def test_the_newest_head_wins(queue: DbosQueue, store: Store) -> None:
     dispatcher = Dispatcher(store, Ledger(store), queue)
     recorder = Recorder()

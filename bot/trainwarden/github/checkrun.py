@@ -163,19 +163,21 @@ def _title(reading: Reading) -> str:
 
 def _summary(ranked: Sequence[Reading], left: int) -> str:
     worst = ranked[0]
-    lines = [f"Mode `{worst.mode}`{_MODE_WORDS[worst.mode]}"]
+    parts = [f"Mode `{worst.mode}`{_MODE_WORDS[worst.mode]}"]
     if worst.sampled and worst.standing == "review":
-        lines.append("Nothing was found. This change was drawn by lot for a person of the security team.")
-    lines += [_approval(approval) for approval in worst.approvals]
+        parts.append("Nothing was found. This change was drawn by lot for a person of the security team.")
+    parts += [_approval(approval) for approval in worst.approvals]
     if len(ranked) > 1:
-        lines += ["This head is in several open pull requests; the worst outcome counts:", ""]
-        lines += [f"- #{r.number} onto {code(r.base_ref)}: {r.standing}" for r in ranked]
+        views = [f"- #{r.number} onto {code(r.base_ref)}: {r.standing}" for r in ranked]
+        parts.append("This head is in several open pull requests; the worst outcome counts:")
+        parts.append("\n".join(views))
     if left > 0:
-        lines.append(f"{wording.counted(left, 'annotation')} did not fit; the most severe are shown.")
-    lines += ["", _how(worst)]
-    frame = "\n".join(filter(None, ["\n".join(lines), ""]))
-    room = SUMMARY_BYTES - len(frame.encode())
-    return f"{frame}\n\n{markdown.render(worst.report, max_bytes=max(room, 2_000))}"
+        parts.append(f"{wording.counted(left, 'annotation')} did not fit; the most severe are shown.")
+    if worst.standing in ("review", "block"):
+        parts.append(_how(worst.report.revisions.head))
+    frame = "\n\n".join(parts)
+    room = max(2_000, SUMMARY_BYTES - len(frame.encode()))
+    return f"{frame}\n\n{markdown.render(worst.report, max_bytes=room)}"
 
 
 _MODE_WORDS: dict[Mode, str] = {
@@ -190,10 +192,7 @@ def _approval(approval: Approval) -> str:
     return f"Approved by {code(approval.login)}: {what}, because {prose(clip(approval.reason, 300))}"
 
 
-def _how(reading: Reading) -> str:
-    if reading.standing not in ("review", "block"):
-        return ""
-    head = reading.report.revisions.head
+def _how(head: str) -> str:
     return (
         "A member of the security team who had no part in the change may answer "
         "`/trainwarden approve <fingerprint> <reason>` for one finding, or "

@@ -7,6 +7,7 @@ pickles, and the means to take over the jobs of executors that fell silent.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -106,6 +107,10 @@ class DbosQueue:
         DBOS(config=config)
         self._register(handler)
         DBOS.launch()
+        # The engine brings a handler of its own; its words belong into our log like all others.
+        engine_log = logging.getLogger("dbos")
+        engine_log.handlers.clear()
+        engine_log.propagate = True
         self._declare_queues()
         self._running = True
 
@@ -114,6 +119,9 @@ class DbosQueue:
             again = handler(Job.from_dict(value), lambda: self.alive(job_id))
             if again is None:
                 return "done"
+            if not self.alive(job_id):
+                # Superseded meanwhile: a next try would come back from the dead.
+                return "superseded"
             job = Job.from_dict(value)
             self.put(replace(job, tries=job.tries + 1), _next_key(job_id), again.seconds)
             return again.reason
