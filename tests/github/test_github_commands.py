@@ -6,7 +6,7 @@ import time
 
 import pytest
 from github_fake import FakePull
-from github_hosting import BOB, EVE, Person
+from github_hosting import ALICE, BOB, EVE, Person
 from github_world import TRAIN, World
 
 from trainwarden.github.commands import Command, parse
@@ -84,9 +84,13 @@ def test_a_stranger_to_the_team_cannot_approve(world: World, alerted: FakePull) 
     refused(world, alerted, "mallory", "Only active members")
 
 
-def test_the_opener_cannot_approve(world: World, alerted: FakePull) -> None:
-    world.state.teams["guardians"].add("alice")
-    refused(world, alerted, "alice", "You opened")
+def test_the_opener_of_other_peoples_commits_cannot_approve(world: World) -> None:
+    repository = world.repository()
+    files = {"train.py": TRAIN + "block-me\n"}
+    repository.commit("topic", files, parent=repository.tip("main"), author=ALICE)
+    pull = world.github.pull(repository, "topic", opener="eve")
+    world.open(pull)
+    refused(world, pull, "eve", "You opened")
 
 
 def changed_by(world: World, **more: object) -> FakePull:
