@@ -18,6 +18,7 @@ class Server:
         self.repository = HostedRepository.create(1, root, "octo/models")
         self.requests: list[str] = []
         self.url = ""
+        self.redirect_to = ""
         handler = type("Handler", (_Handler,), {"server_": self, "root": root})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -44,6 +45,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self._body()
         self.server_.requests.append(self.path)
+        if self.server_.redirect_to:
+            self.send_response(302)
+            self.send_header("Location", self.server_.redirect_to + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if token_of(self) == TOKEN:
             serve_git(self, self.root, body)
             return

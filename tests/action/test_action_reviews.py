@@ -211,14 +211,24 @@ def test_a_complete_checkout_is_read_where_it_lies(job: Job, server: Server, bas
 def test_what_a_checkout_lacks_is_fetched_elsewhere(
     job: Job, server: Server, base: str, words: tuple[str, ...]
 ) -> None:
-    head = fork_head(server, base, {"train.py": SABOTAGE})
+    head = server.repository.commit("topic", {"train.py": SABOTAGE}, parent=base)
+    tip = server.repository.commit("main", README)
     checkout(job, server, *words)
     before = _listing(job.workspace)
-    job.event("pull_request", pull_request(base, head, fork=True))
+    job.event("pull_request", pull_request(tip, head))
     step = job.review()
     assert (step.status, step.outputs["verdict"]) == (1, "block"), step.log
     assert server.requests
     assert _listing(job.workspace) == before
+
+
+def test_a_clone_further_up_is_not_that_of_the_workspace(job: Job, server: Server, base: str) -> None:
+    head = server.repository.commit("topic", {"train.py": SABOTAGE}, parent=base)
+    checkout(job, server)
+    job.variables["GITHUB_WORKSPACE"] = str(job.workspace / "below")
+    (job.workspace / "below").mkdir()
+    job.event("pull_request", pull_request(base, head))
+    assert (job.review().status, bool(server.requests)) == (1, True)
 
 
 def _listing(directory: Path) -> set[Path]:
@@ -263,6 +273,14 @@ def test_an_event_without_a_change_is_misuse(job: Job, base: str) -> None:
 def test_a_payload_that_is_none_is_misuse(job: Job, payload: str) -> None:
     job.event("pull_request", payload)
     assert_error(job.review(), "payload", status=2)
+
+
+def test_a_redirect_is_not_followed_with_the_token(job: Job, server: Server, base: str) -> None:
+    head = fork_head(server, base, README)
+    server.redirect_to = f"{server.url}/elsewhere"
+    job.event("pull_request", pull_request(base, head))
+    assert_error(job.review(), "git fetch failed")
+    assert [request for request in server.requests if request.startswith("/elsewhere")] == []
 
 
 def test_a_server_that_is_gone_is_an_error(job: Job, server: Server, base: str) -> None:
