@@ -8,10 +8,10 @@ from trainwarden.marks import marks
 
 QUIET = {
     "plain": "x = f(a)",
-    "Greek mathematics": "σ = μ + 2",
-    "Greek index": "λ_max = 3",
-    "words in another script": "print('привет')",
-    "a comment in another script": "x = 1  # привет wоrld",
+    "Greek mathematics": "\u03c3 = \u03bc + 2",
+    "Greek index": "\u03bb_max = 3",
+    "words in another script": "print('\u043f\u0440\u0438')",
+    "a comment in another script": "x = 1  # w\u043erld",
     "aligned comment": "x = 1" + " " * 100 + "# far away",
     "accents": "naïve = 1",
 }

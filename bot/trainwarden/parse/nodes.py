@@ -87,7 +87,9 @@ class Node:
             parts.append("\0")
             parts.append(child.hash)
         self.size = size
-        self.hash = hashlib.blake2b("".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        self.hash = hashlib.blake2b(
+            "".join(parts).encode("utf-8", "surrogatepass"), digest_size=12
+        ).hexdigest()
 
     def __repr__(self) -> str:
         inner = ", ".join(map(repr, self.children))
