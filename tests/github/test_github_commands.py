@@ -220,6 +220,12 @@ def test_the_same_comment_delivered_twice_is_obeyed_once(world: World, alerted: 
     assert world.comment(alerted, "/trainwarden explain", login="alice", note=6)
 
 
+def test_a_command_delivered_twice_is_carried_out_once(world: World, alerted: FakePull) -> None:
+    for _ in range(2):
+        world.comment(alerted, "/trainwarden rerun", login="alice", note=5)
+    assert len(world.engine.requests) == 2
+
+
 def test_explain_shows_the_report_and_is_not_for_strangers(world: World, alerted: FakePull) -> None:
     assert "says-block-me" in world.comment(alerted, "/trainwarden explain", login="alice")
     assert "Only people who can write" in world.comment(alerted, "/trainwarden explain", login="mallory")

@@ -153,6 +153,16 @@ def test_large_blobs_are_left_out_until_the_change_touches_them(
     assert mirror.read(new, "kept.bin") is None
 
 
+def test_a_large_file_of_the_change_is_read_and_not_guessed(world: World) -> None:
+    repository = world.repository()
+    text = "x = 1\n" * 400_000 + "block-me\n"
+    repository.commit("topic", {"big.py": text}, parent=repository.tip("main"))
+    pull = world.github.pull(repository, "topic")
+    world.open(pull)
+    assert world.conclusion(pull) == "failure"
+    assert world.room.ledger.reports(repository.id, pull.head)[0].coverage.unread == ()
+
+
 def test_what_is_missing_is_not_fetched_behind_our_back(mirror: Mirror, hosted: HostedRepository) -> None:
     head = hosted.commit("main", {"big.bin": os.urandom(2_000_000)})
     mirror.fetch({"base": "refs/heads/main"})
