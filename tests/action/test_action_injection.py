@@ -86,13 +86,18 @@ def test_titles_and_branches_of_a_payload_are_left_alone(job: Job, server: Serve
     assert _traces(job) == []
 
 
-INPUT = "$(touch pwned)'; touch pwned; '\"; touch pwned; \"\n::error::forged"
+SHELLS = ("$(touch pwned)", "'; touch pwned; '", '"; touch pwned; "', "mode --help", "mode\n::error::forged")
+INPUTS = [("fail-on", value) for value in SHELLS] + [
+    (name, SHELLS[0]) for name in ("seconds", "megabytes", "history", "rules", "config")
+]
 
 
-@pytest.mark.parametrize("name", ["fail-on", "seconds", "megabytes", "history", "rules", "config"])
-def test_inputs_are_arguments_and_never_shell(job: Job, server: Server, base: str, name: str) -> None:
+@pytest.mark.parametrize(("name", "value"), INPUTS)
+def test_inputs_are_arguments_and_never_shell(
+    job: Job, server: Server, base: str, name: str, value: str
+) -> None:
     job.event("pull_request", pull_request(base, base))
-    step = job.review(**{name: INPUT})
+    step = job.review(**{name: value})
     # An unusable history counts as wished for: leaving it out is what has to be asked for.
     assert step.status == (0 if name == "history" else 2), step.log
     assert [command.text for command in step.commands if command.text == "forged"] == []

@@ -22,6 +22,7 @@ _HEADS = "refs/heads/"
 _OURS = "refs/trainwarden/"
 MOST_BLOBS = 20_000
 
+_PARTIAL = r"^(remote\..*\.promisor|extensions\.partialclone)$"
 _LISTED, _COMPARED = ((0, 2),), ((0, 2), (1, 3))
 _KINDS = ("10", "12")  # files and links; an absent side has mode 000000, a submodule 160000
 
@@ -53,26 +54,21 @@ def gather(change: Change, remote: Remote, workspace: Path | None, scratch: Path
 
 def _in_clone(change: Change, workspace: Path) -> Gathered | None:
     """The change as a complete clone in the workspace holds it, or None."""
-    if not workspace.is_dir():
-        return None
-    git = Git(str(workspace))
-    asked = git.run("rev-parse", "--is-shallow-repository", "--show-toplevel")
-    shallow, _, top = asked.stdout.decode("utf-8", "replace").partition("\n")
-    # A clone further up is not that of the workspace.
-    if (
-        asked.returncode != 0
-        or shallow != "false"
-        or Path(top.removesuffix("\n")).resolve() != workspace.resolve()
-    ):
-        return None
-    if (
-        git.run("config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$").returncode
-        == 0
-    ):
+    if not workspace.is_dir() or not _is_complete(workspace):
         return None
     remotes = "refs/remotes/origin/"
     target, policy = (name.replace(_HEADS, remotes, 1) for name in (change.target, change.policy))
-    return _with_base(change, git, workspace, target, policy)
+    return _with_base(change, Git(str(workspace)), workspace, target, policy)
+
+
+def _is_complete(workspace: Path) -> bool:
+    """Whether the workspace itself (no directory further up) is a clone that lacks neither commits nor blobs."""
+    git = Git(str(workspace))
+    asked = git.run("rev-parse", "--is-shallow-repository", "--show-toplevel")
+    shallow, _, top = asked.stdout.decode("utf-8", "replace").removesuffix("\n").partition("\n")
+    if asked.returncode != 0 or shallow != "false" or Path(top).resolve() != workspace.resolve():
+        return False
+    return git.run("config", "--get-regexp", _PARTIAL).returncode != 0
 
 
 def _with_base(change: Change, git: Git, repo: Path, target: str, policy: str) -> Gathered | None:
