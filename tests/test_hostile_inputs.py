@@ -245,7 +245,7 @@ def test_hostile_paths_reach_no_terminal(capfd, repo):
         words = ("--base", repo.first, "--head", head, "--format", form)
         _, out, err = run(capfd, "scan", "--repo", repo.path, *words)
         assert "\x1b" not in out + err
-        assert "evil" in out
+        assert "evil" in out or form == "github"  # which tells only what was found
         assert not [line for line in out.splitlines() if line.startswith("::error::")]
     assert accounted(scan(capfd, repo, head=head)[1])
 

@@ -37,15 +37,17 @@ MODULES = (
     "textwrap",
     "fractions",
 )
-MUTANTS_OF_A_MODULE = 6
+MUTANTS_OF_A_MODULE = 4
 Change = tuple[FilePair, ...]
+
+
+RULES = load_rules(True, None, Config())
 
 
 def judged(pairs: Iterable[FilePair]) -> Judgement:
     """The judgement of a change; every file counts as training code, so that every rule has a say."""
     view = view_of(pairs, ("**",))
-    rules = load_rules(True, None, Config())
-    return judge(sites_of(view, match(rules, view)), (), bundled_table(), (0.35, 0.9))
+    return judge(sites_of(view, match(RULES, view)), (), bundled_table(), (0.35, 0.9))
 
 
 def said(judgement: Judgement) -> tuple[float, Counter[tuple[str, str, str, str]]]:
@@ -128,15 +130,21 @@ def formatted(source: str) -> str:
 
 
 def renamed(before: str | None, after: str | None) -> tuple[str | None, str | None]:
-    """Both sides with the locals of each function renamed alike, where both sides have them as locals."""
+    """Both sides with every name renamed alike that is a local wherever it stands, on both sides."""
     trees = [ast.parse(source) if source is not None else None for source in (before, after)]
-    tables = [dict(_functions(tree)) if tree is not None else {} for tree in trees]
-    for name in {*tables[0], *tables[1]}:
-        sides = [table[name] for table in tables if name in table]
-        shared = set.intersection(*(_locals(function) for function in sides))
-        for function in sides:
-            _Rename(shared).visit(function)
+    functions = [function for tree in trees if tree is not None for _, function in _functions(tree)]
+    local = set().union(*(_locals(function) for function in functions))
+    for function in functions:
+        local -= _names(function) - _locals(function)
+    for function in functions:
+        _Rename(local).visit(function)
     return tuple(ast.unparse(tree) if tree is not None else None for tree in trees)  # type: ignore[return-value]
+
+
+def _names(function: ast.FunctionDef) -> set[str]:
+    """Everything the function calls by a plain name, its parameters included."""
+    named = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+    return named | {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
 
 
 def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:

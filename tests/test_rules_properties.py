@@ -15,6 +15,8 @@ from trainwarden.rules.schema import Case, Rule, read_directory, rule_set
 
 RULES = read_directory(rules_dir())
 ALL = rule_set(RULES)
+OF_LAYOUT = {rule.id for rule in RULES if "mark" in str(rule.when)}
+"""Rules about the text itself: what a formatter takes away is what they tell."""
 Identity = tuple[str, str, str]
 
 
@@ -89,7 +91,10 @@ def test_there_are_cases() -> None:
 @pytest.mark.parametrize("case", [case for _, case in CASES], ids=NAMED)
 def test_layout_does_not_matter(case: Case) -> None:
     """Both sides through a formatter: the same findings, with the same fingerprints."""
-    assert identities(_both_sides(case, _formatted)) == identities(case)
+    told, plain = identities(_both_sides(case, _formatted)), identities(case)
+    assert {one for one in told if one[0] not in OF_LAYOUT} == {
+        one for one in plain if one[0] not in OF_LAYOUT
+    }
 
 
 @pytest.mark.parametrize("case", [case for _, case in CASES], ids=NAMED)

@@ -22,6 +22,7 @@ _TRANSPARENT = frozenset(
     "enumerate iter next list tuple reversed sorted zip float int "
     "tqdm tqdm.tqdm tqdm.auto.tqdm itertools.islice".split()
 )
+PARAMETERS = frozenset({"param", "star_param", "doublestar_param"})
 _IMPORTERS = frozenset({"__import__", "importlib.import_module"})
 
 
@@ -45,6 +46,12 @@ def import_table(imports: Iterable[Node]) -> dict[str, str]:
                 first = alias.value.partition(".")[0]
                 table[normal(first)] = first
     return table
+
+
+def is_lambda_parameter(node: Node) -> bool:
+    """Whether a node is the parameter of a lambda: nobody outside can name it, so its spelling does not count."""
+    above = node.parent.parent if node.kind in PARAMETERS and node.parent is not None else None
+    return above is not None and above.kind == "lambda"
 
 
 def fold(node: Node) -> str | None:
@@ -152,8 +159,11 @@ class Scope:
                 self._bind(node.children[0], "value", node.children[1])
             elif node.kind == "augassign":
                 self._bind(node.children[0], "change", node.children[1])
-            elif node.kind in ("param", "star_param", "doublestar_param"):
-                self.parameters.add(normal(node.value))
+            elif node.kind in PARAMETERS:
+                if is_lambda_parameter(node):
+                    self._bindings[normal(node.value)].append(("parameter", node))
+                else:
+                    self.parameters.add(normal(node.value))
             elif node.kind in ("global", "nonlocal"):
                 self._globals.update(map(normal, node.value.split()))
             elif node.kind in ("import", "import_from"):
@@ -180,6 +190,8 @@ class Scope:
     def _bound(self, how: str, value: Node) -> str:
         if how == "counter":
             return COUNTER
+        if how == "parameter":
+            return ""
         if how == "change":
             return COUNTER if value.kind == "number" and value.value == "1" else ""
         base = self._name_of(value)
@@ -279,6 +291,7 @@ def alpha_hash(node: Node, scope: Scope) -> str:
     parts = []
     for inner in node.walk():
         word = scope.spelled(inner) if inner.kind == "name" else inner.value
+        word = "" if is_lambda_parameter(inner) else word
         parts.append(f"{inner.kind}\0{word}\0{len(inner.children)}")
     return hashlib.blake2b("\1".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 

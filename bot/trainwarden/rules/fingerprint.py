@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 from trainwarden.model import Fact
-from trainwarden.parse.names import normal
+from trainwarden.parse.names import is_lambda_parameter, normal
 from trainwarden.parse.nodes import Node
 from trainwarden.rules.index import EditIndex
 from trainwarden.rules.shapes import own_nodes
@@ -48,7 +48,7 @@ def alpha(statement: Node) -> str:
     numbers: dict[str, int] = {}
     parts = []
     for node in own_nodes(statement):
-        word = node.value
+        word = "" if is_lambda_parameter(node) else node.value
         if node.kind == "name":
             word = node.name or f"_{numbers.setdefault(normal(node.value), len(numbers))}"
         parts.append(f"{node.kind}\1{word}\1{len(node.children)}")
