@@ -26,10 +26,10 @@ def identities(case: Case) -> set[Identity]:
 
 
 class _Renamer(ast.NodeTransformer):
-    """Renames the locals of functions that have no functions inside them."""
+    """Renames the locals of functions that have no function definitions inside them."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        inner = [n for n in ast.walk(node) if n is not node and isinstance(n, (ast.FunctionDef, ast.Lambda))]
+        inner = [n for n in ast.walk(node) if n is not node and isinstance(n, ast.FunctionDef)]
         if inner:
             return self.generic_visit(node)
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
