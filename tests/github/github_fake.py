@@ -275,10 +275,18 @@ class _Handler(BaseHTTPRequestHandler):
                 self.rfile.readline()
             self.rfile.readline()
             return b"".join(parts)
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionAbortedError("whoever was speaking was killed in the middle")
+        return body
 
     def _serve(self) -> None:
-        body = self._body()
+        try:
+            body = self._body()
+        except ConnectionError:
+            self.close_connection = True
+            return
         github = self.github
         if header := self.headers.get("Authorization", ""):
             github.authorizations.add(header)
