@@ -102,6 +102,23 @@ def test_a_replayed_body_is_not_kept_again(store: Store) -> None:
     assert store.accept([replace(delivery(1), id="guid-other")]) == 0
 
 
+def test_many_processes_may_prepare_an_empty_database_at_once(settings: Settings) -> None:
+    code = (
+        "import sys\n"
+        "from trainwarden.github.store import Store, engine\n"
+        "sys.stdin.readline()\n"
+        "Store(engine(sys.argv[1])).prepare()\n"
+    )
+    command = [sys.executable, "-c", code, settings.database_url.reveal()]
+    starters = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(5)]
+    time.sleep(1.5)
+    for starter in starters:
+        assert starter.stdin
+        starter.stdin.write(b"\n")
+        starter.stdin.flush()
+    assert [starter.wait(60) for starter in starters] == [0] * 5
+
+
 def test_many_writers_lose_nothing(settings: Settings, store: Store) -> None:
     def write(part: int) -> None:
         mine = Store(engine(settings.database_url.reveal()))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from trainwarden.github import logs, settings
-from trainwarden.model import Misuse
+from trainwarden.model import Misuse, Unfinished
 
 ROLES = ("all", "web", "worker")
 
@@ -26,13 +28,27 @@ def run(arguments: argparse.Namespace) -> int:
         from trainwarden.github import serve
     except ModuleNotFoundError as error:
         raise Misuse(f"{error.name} is not installed", "pip install 'trainwarden[app]'") from error
-    serve.run(loaded, serve.WORKER if arguments.role == "all" else None)
+    with _explained():
+        serve.run(loaded, serve.WORKER if arguments.role == "all" else None)
     return 0
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A database that is not there ends the process with one line; whoever started it starts it again."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        hint = "check TRAINWARDEN_DATABASE_URL and that the database runs"
+        raise Unfinished(f"the database is not reached ({type(error).__name__})", hint) from error
 
 
 def _work(loaded: settings.Settings, parent: int) -> int:
     from trainwarden.github import worker
     from trainwarden.github.engine import Children
 
-    worker.run(loaded, Children(loaded), parent)
+    with _explained():
+        worker.run(loaded, Children(loaded), parent)
     return 0

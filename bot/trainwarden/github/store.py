@@ -81,7 +81,7 @@ def engine(url: str) -> sa.Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # Writers take their lock at BEGIN: two that upgrade a read lock would fail instead of waiting.
     connection.isolation_level = "IMMEDIATE"
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -95,8 +95,9 @@ class Store:
     def prepare(self) -> None:
         """Create what is missing. Several processes may do so at once."""
         with self.engine.begin() as c:
-            if self._postgres:
-                c.execute(sa.text("SELECT pg_advisory_xact_lock(827364)"))
+            # Looking for a table and creating it must be one deed; SQLite's driver begins nothing before DDL.
+            lock = "SELECT pg_advisory_xact_lock(827364)" if self._postgres else "BEGIN IMMEDIATE"
+            c.exec_driver_sql(lock)
             METADATA.create_all(c)
 
     def insert(self, table: sa.Table) -> Any:
