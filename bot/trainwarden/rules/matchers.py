@@ -25,6 +25,7 @@ from trainwarden.rules.shapes import (
     as_augmented,
     attribute_of,
     groups,
+    is_target,
     speaks,
 )
 from trainwarden.rules.snippets import ANYWHERE, dotted_name, metavariable, original, run_of
@@ -97,9 +98,8 @@ class Builder:
             if place is not None:
                 for bound in wanted(place[1], captures):
                     yield from owner(place[0], bound)
-            elif (
-                found.kind == "name" and captured is not None
-            ):  # imported or bound by name: ``from m import f``
+            elif found.kind == "name" and captured is not None and not is_target(found):
+                # imported or bound by name: ``from m import f``
                 prefix, _, last = found.name.rpartition(".")
                 for bound in wanted(last, captures) if prefix else ():
                     yield from bound_to(bound, captured, prefix)

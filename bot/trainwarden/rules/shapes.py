@@ -75,6 +75,14 @@ def speaks(node: Node) -> bool:
     return node.kind in ("name", "attribute")
 
 
+def is_target(node: Node) -> bool:
+    """Whether a name is written here: it is then itself, not what it holds."""
+    parent = node.parent
+    if parent is None or parent.kind not in ("assign", "augassign", "annassign"):
+        return False
+    return parent.children[0] is node or (parent.kind == "assign" and parent.children[-1] is not node)
+
+
 def attribute_of(node: Node) -> tuple[Node, str] | None:
     """(object, attribute) of ``o.a`` and of ``getattr(o, "a")``."""
     if node.kind == "attribute":
