@@ -30,6 +30,9 @@ from trainwarden.rules.schema import read_directory
 LEVELS = (0.01, 0.02, 0.05, 0.10)
 REVIEW, BLOCK = 0.35, 0.9
 REVIEW_RATE, BLOCK_RATE = 0.01, 0.001
+HISTORY = {"fix-undone": 2.3}
+"""Nats of what the past says, which is not read here. On the choose split: 99 of 105 undone fixes against 19 of
+2,000 ordinary commits; taken for a tenth of all sabotage, ln(0.1 * 0.94 / 0.0095)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,7 +131,7 @@ def _table(fitted: Fitted, settings: Settings, ordinary_totals: Floats) -> dict[
         "schema": "trainwarden/evidence/1",
         "intercept": round(fitted.intercept, 4),
         "signals": {name: round(weight, 3) for name, weight in fitted.signals.items() if abs(weight) >= 0.02},
-        "rules": {name: round(weight, 3) for name, weight in fitted.rules.items()},
+        "rules": {name: round(weight, 3) for name, weight in fitted.rules.items()} | HISTORY,
         "power": settings.power,
         "size": settings.size,
         "most_lost": settings.most_lost,
