@@ -1,0 +1,128 @@
+"""The lab: what is fitted is what the policy adds up, whole repositories are held out, rules only add."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from trainwarden.evidence import Weights
+from trainwarden.lab import calibrate, page
+from trainwarden.lab.fit import (
+    Example,
+    Fitted,
+    Instance,
+    Settings,
+    cross_validated,
+    fit,
+    folds,
+    recall,
+    totals,
+)
+from trainwarden.policy import Table, load_table
+from trainwarden.policy import _total as policy_total
+from trainwarden.resources import rules_dir
+
+
+def examples(count: int = 240, seed: int = 3) -> list[Example]:
+    """Changes of eight repositories; sabotage has the signal ``bad``, and the rule ``told`` in half of them."""
+    chance = random.Random(seed)
+    made = []
+    for number in range(count):
+        group = ("case", "ordinary", "ordinary", "honest")[number % 4]
+        plain = [Instance((chance.choice(("a", "b", "c")),), (), False) for _ in range(chance.randint(1, 6))]
+        if group == "case":
+            plain.append(
+                Instance(("bad", chance.choice("abc")), (("told", 1.6),) if number % 8 == 0 else (), True)
+            )
+        elif chance.random() < 0.1:
+            plain.append(Instance(("bad", "b"), (("noisy", 1.6),), False))
+        made.append(Example(str(number), f"r{number % 8}", group, tuple(plain)))
+    return made
+
+
+def test_the_fit_finds_what_tells_sabotage() -> None:
+    fitted = fit(examples(), Settings())
+    assert fitted.signals["bad"] > 2 * max(abs(fitted.signals[name]) for name in "abc")
+    assert fitted.rules["told"] > fitted.rules["noisy"] >= 0.0
+
+
+def test_rules_never_take_evidence_away() -> None:
+    against = [
+        Example(f"x{n}", f"r{n % 8}", "ordinary", (Instance(("a",), (("noisy", 3.84),), False),))
+        for n in range(60)
+    ]
+    assert fit([*examples(), *against], Settings()).rules["noisy"] == 0.0
+
+
+def test_what_is_fitted_is_what_the_policy_adds_up() -> None:
+    settings = Settings()
+    table = Table(Weights(0.0, {}), power=settings.power, size=settings.size, most_lost=settings.most_lost)
+    fitted = Fitted(-2.0, {"a": 0.3, "b": -1.0, "c": 0.1, "bad": 2.5}, {"told": 1.0, "noisy": 0.2})
+    for example in examples(40):
+        evidence = [fitted.of(instance) for instance in example.instances]
+        assert totals([example], fitted, settings)[0] == pytest.approx(policy_total(evidence, table))
+
+
+def test_a_repository_is_never_on_both_sides() -> None:
+    made = examples()
+    parts = folds(made, 4)
+    assert sorted(place for part in parts for place in part) == list(range(len(made)))
+    owners = [{made[place].repository for place in part} for part in parts]
+    assert all(not one & other for i, one in enumerate(owners) for other in owners[i + 1 :])
+
+
+def test_held_out_recall_beats_chance() -> None:
+    made = examples()
+    caught, placed = recall(made, cross_validated(made, Settings()), "case", 0.1)
+    assert 0.4 < placed <= caught
+
+
+def test_a_rule_that_fired_on_nothing_ordinary_keeps_its_default() -> None:
+    kept = calibrate._at_least_default(Fitted(0.0, {}, {"told": 0.1, "noisy": 0.1}), examples())
+    assert kept.rules["told"] == 1.6
+    ordinary = [example for example in examples() if example.group == "ordinary"]
+    fired = any(rule == "noisy" for e in ordinary for i in e.instances for rule, _ in i.rules)
+    assert (kept.rules["noisy"] == 0.1) is fired
+
+
+def test_the_scale_puts_the_thresholds_at_their_rates() -> None:
+    import numpy as np
+
+    ranked = np.linspace(0.0, 1000.0, 2001)
+    slope, offset = calibrate._risk_scale(ranked)
+    risk = 1 / (1 + np.exp(-(slope * ranked + offset)))
+    assert (risk > calibrate.REVIEW).sum() == pytest.approx(20, abs=1)
+    assert (risk > calibrate.BLOCK).sum() == pytest.approx(2, abs=1)
+
+
+def test_the_bundled_table_is_one_of_these() -> None:
+    table = load_table((rules_dir() / "evidence.json").read_bytes())
+    assert table.rules
+    assert min(table.rules.values()) >= 0.0
+    assert table.slope > 0
+
+
+def test_the_page_tells_every_group(capsys: pytest.CaptureFixture[str], tmp_path: object) -> None:
+    rate = {"value": 0.5, "k": 1, "n": 2, "low": 0.1, "high": 0.9}
+    point = {"level": 0.01, "alerts": {"sabotaged": rate, "ordinary": rate}, "placed": {"sabotaged": rate}}
+    plain = {
+        "settings": {"no_history": True},
+        "counts": {"sabotaged": {"reviews": 2, "errors": 0}, "ordinary": {"reviews": 4, "errors": 1}},
+        "times": {"median": 60},
+        "curves": {"all": [point], "training": [point]},
+        "verdicts": {"sabotaged": {"alert": rate, "block": rate, "placed": rate}},
+        "rankings": {},
+        "pairs": {},
+        "baselines": {},
+    }
+    path = f"{tmp_path}/evaluation.json"
+    with open(path, "w") as file:  # noqa: PTH123
+        json.dump(plain, file)
+    assert page.main([path]) == 0
+    out = capsys.readouterr().out
+    assert "## Without history" in out
+    assert "2 cases, 4 ordinary commits" in out
+    assert "`error`: 1" in out
+    assert "| cases | 50.0 % / **50.0 %** [10 to 90] |" in out
