@@ -50,10 +50,12 @@ class SideIndex:
 class EditIndex:
     """An edit with both of its sides prepared."""
 
-    __slots__ = ("after", "before", "edit", "members")
+    __slots__ = ("after", "before", "edit", "members", "told")
 
     def __init__(self, edit: Edit) -> None:
         self.edit = edit
+        # Words about the edit, by what they are: many conditions hit one edit, and each would spell it anew.
+        self.told: dict[str, str] = {}
         self.before = SideIndex(edit.before) if edit.before is not None else None
         self.after = SideIndex(edit.after) if edit.after is not None else None
         contexts = (edit.before_context, edit.after_context)

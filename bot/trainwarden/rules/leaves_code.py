@@ -56,7 +56,7 @@ def edit_leaf(spec: Spec, label: str) -> Condition:
                 captures = code(edit, ask.captures)
                 if captures is None or (gone and not _is_gone(ask, edit, vanished)):
                     continue
-                yield with_guards(Hit((site,), captures, (_edit_evidence(label, edit.edit),)), wanted_guards)
+                yield with_guards(Hit((site,), captures, (_edit_evidence(label, edit),)), wanted_guards)
 
     return hits
 
@@ -136,9 +136,14 @@ def edit_site(file: FileIndex, edit: EditIndex, delta: Delta | None = None) -> S
     if side == "base" and inner.base_lines is not None:
         lines = inner.base_lines
     loop = inner.context.loop
-    return Site(
-        file, side, *lines, _caption(inner), edit.members, loop, edit, inner.base_lines, None, code_key(edit)
-    )
+    caption, code = _told(edit, "caption", _caption), _told(edit, "code", lambda _: code_key(edit))
+    return Site(file, side, *lines, caption, edit.members, loop, edit, inner.base_lines, None, code)
+
+
+def _told(edit: EditIndex, what: str, tell: Callable[[Edit], str]) -> str:
+    if what not in edit.told:
+        edit.told[what] = tell(edit.edit)
+    return edit.told[what]
 
 
 def _delta_lines(edit: Edit, delta: Delta | None) -> Lines | None:
@@ -155,15 +160,24 @@ def _caption(edit: Edit) -> str:
     return f"{words.get(edit.kind, 'moved and changed')}: {spell(edit.node, 80)}"
 
 
-def _edit_evidence(label: str, edit: Edit) -> dict[str, object]:
-    found: dict[str, object] = {"condition": label, "edit": edit.kind}
-    if edit.before is not None:
-        found["before"] = spell(edit.before)
-    if edit.after is not None:
-        found["after"] = spell(edit.after)
-    if edit.context.guards:
-        found["guards"] = sorted(edit.context.guard_kinds)
+def _edit_evidence(label: str, edit: EditIndex) -> dict[str, object]:
+    inner = edit.edit
+    found: dict[str, object] = {"condition": label, "edit": inner.kind}
+    if inner.before is not None:
+        found["before"] = _told(edit, "before", _before)
+    if inner.after is not None:
+        found["after"] = _told(edit, "after", _after)
+    if inner.context.guards:
+        found["guards"] = sorted(inner.context.guard_kinds)
     return found
+
+
+def _before(edit: Edit) -> str:
+    return spell(edit.before) if edit.before is not None else ""
+
+
+def _after(edit: Edit) -> str:
+    return spell(edit.after) if edit.after is not None else ""
 
 
 def with_guards(hit: Hit, kinds: frozenset[str]) -> Hit:
@@ -294,6 +308,6 @@ def lost_pattern_leaf(spec: Spec, label: str) -> Condition:
                     continue
                 site = edit_site(file, edit)
                 if ask.region.holds(site):
-                    yield Hit((site,), captures, (_edit_evidence(label, edit.edit),))
+                    yield Hit((site,), captures, (_edit_evidence(label, edit),))
 
     return hits
