@@ -8,7 +8,6 @@ nobody has seen.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from trainwarden.model import Misuse
 from trainwarden.parse.nodes import Node
 from trainwarden.view import TRIGGERS, Delta, Edit, FileView
 
@@ -342,12 +340,3 @@ class Weights:
     def of(self, found: frozenset[str]) -> float:
         """The evidence of an edit with these signals; summed in a fixed order so that it is reproducible."""
         return self.intercept + math.fsum(self.signals.get(name, 0.0) for name in sorted(found))
-
-
-def load_weights(data: bytes) -> Weights:
-    """Reads ``evidence.json``. Raises ``Misuse`` when it is not such a table."""
-    try:
-        table = json.loads(data)
-        return Weights(float(table["intercept"]), {str(k): float(v) for k, v in table["signals"].items()})
-    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-        raise Misuse(f"rules/evidence.json is not a table of weights: {wrong}") from wrong
