@@ -1,0 +1,10 @@
+"""Every operator there is, as the sum of the families' own tuples.
+
+In: the modules of the families A to N. Out: ``OPERATORS``.
+"""
+
+from __future__ import annotations
+
+from trainwarden.lab.sabotage.operator import Operator
+
+OPERATORS: tuple[Operator, ...] = ()
