@@ -50,6 +50,35 @@ def plain_names(target: cst.CSTNode) -> list[str]:
     return [name for child in children(target) for name in plain_names(child)]
 
 
+def names_before(tree: Tree, place: cst.CSTNode) -> list[str]:
+    """The variables surely bound where a statement starts: parameters, earlier assignments, targets of its loops."""
+    found: dict[str, None] = {}
+    below = place
+    for above in tree.ancestors(place):
+        if isinstance(above, cst.IndentedBlock | cst.Module):
+            for earlier in above.body:
+                if earlier is below:
+                    break
+                found.update(dict.fromkeys(_surely_bound(earlier)))
+        elif isinstance(above, cst.For) and above.body is below:
+            found.update(dict.fromkeys(plain_names(above.target)))
+        elif isinstance(above, cst.FunctionDef):
+            found.update(dict.fromkeys(bound_names(above.params)))
+            break
+        below = above
+    return list(found)
+
+
+def _surely_bound(node: cst.CSTNode) -> list[str]:
+    if isinstance(node, cst.SimpleStatementLine):
+        return bound_names(node)
+    if isinstance(node, cst.With):
+        return [name for item in node.items for name in bound_names(item)] + [
+            name for inner in node.body.body for name in _surely_bound(inner)
+        ]
+    return []
+
+
 def used_names(node: cst.CSTNode) -> list[str]:
     """The variables a node reads or binds, in order and once each (no attributes, no keywords)."""
     found: dict[str, None] = {}

@@ -9,14 +9,16 @@ shares the rest, so that a hundred thousand plantings stay cheap and a changed s
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import libcst as cst
 
 N = TypeVar("N", bound=cst.CSTNode)
+T = TypeVar("T")
 Statement = cst.SimpleStatementLine | cst.BaseCompoundStatement
 Change = cst.CSTNode | Sequence[cst.CSTNode]
 """What a node becomes: another node, or for a member of a sequence any number of nodes."""
@@ -44,6 +46,8 @@ class Tree:
         self.nodes: list[cst.CSTNode] = []
         """Every node but layout, in the order of the text."""
         self._parents: dict[cst.CSTNode, cst.CSTNode] = {}
+        self._found: dict[object, list[cst.CSTNode]] = {}
+        self._positions: dict[cst.CSTNode, int] = {}
         self._walk(module)
 
     def _walk(self, root: cst.CSTNode) -> None:
@@ -58,7 +62,16 @@ class Tree:
 
     def find(self, kind: type[N], wanted: Callable[[N], bool] | None = None) -> list[N]:
         """The nodes of a type that a predicate accepts, in the order of the text."""
-        return [node for node in self.nodes if isinstance(node, kind) and (wanted is None or wanted(node))]
+        if kind not in self._found:
+            self._found[kind] = [node for node in self.nodes if isinstance(node, kind)]
+        found = cast("list[N]", self._found[kind])
+        return [node for node in found if wanted(node)] if wanted is not None else list(found)
+
+    def position(self, node: cst.CSTNode) -> int:
+        """How many nodes stand before a node in the text; 0 for a node of another tree."""
+        if not self._positions:
+            self._positions.update((each, index) for index, each in enumerate(self.nodes))
+        return self._positions.get(node, 0)
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The node that holds this one; None for the module."""
@@ -242,6 +255,11 @@ def _empty(holder: cst.CSTNode) -> list[cst.CSTNode]:
 _BLANK = cst.Module([])
 
 
+def choose(rng: random.Random, among: Sequence[T]) -> T | None:
+    """One of them; None if there is none."""
+    return rng.choice(among) if among else None
+
+
 def code(node: cst.CSTNode) -> str:
     """The text of a node; a statement's ends in a line feed and starts with the comments above it."""
     return _BLANK.code_for_node(node)
@@ -330,3 +348,66 @@ def dotted(node: cst.CSTNode | None) -> str:
 def last_name(node: cst.CSTNode | None) -> str:
     """The last word of a dotted name: ``step`` of ``self.opt.step(...)``."""
     return dotted(node).rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where two modules of one origin differ: neighbouring statements of a block, before and after."""
+
+    old: tuple[Statement, ...]
+    new: tuple[Statement, ...]
+    anchor: Statement | None
+    """The statement of the old module at (or else next to) the difference."""
+
+
+def difference(old: cst.Module, new: cst.Module) -> Difference | None:
+    """The smallest run of statements that holds everything an edit changed; None if nothing did."""
+    return _descend(old, new)
+
+
+def _descend(old: cst.CSTNode, new: cst.CSTNode) -> Difference | None:
+    if old is new or type(old) is not type(new):
+        return None
+    if isinstance(old, cst.Module | cst.IndentedBlock):
+        assert isinstance(new, cst.Module | cst.IndentedBlock), "of the same type"
+        return _of_blocks([*old.body], [*new.body])
+    apart = [pair for name in _fields(type(old)) for pair in _apart(getattr(old, name), getattr(new, name))]
+    if (
+        len(apart) != 1
+        or not isinstance(apart[0][0], cst.CSTNode)
+        or not isinstance(apart[0][1], cst.CSTNode)
+    ):
+        return None
+    return _descend(apart[0][0], apart[0][1])
+
+
+def _apart(one: object, other: object) -> list[tuple[object, object]]:
+    if one is other or one == other:
+        return []
+    if not isinstance(one, tuple | list) or not isinstance(other, tuple | list):
+        return [(one, other)]
+    if len(one) != len(other):
+        return [(None, None)]
+    return [(a, b) for a, b in zip(one, other, strict=True) if a is not b]
+
+
+def _of_blocks(old: list[cst.CSTNode], new: list[cst.CSTNode]) -> Difference | None:
+    start = 0
+    while start < min(len(old), len(new)) and old[start] is new[start]:
+        start += 1
+    end = 0
+    while end < min(len(old), len(new)) - start and old[-1 - end] is new[-1 - end]:
+        end += 1
+    gone, come = old[start : len(old) - end], new[start : len(new) - end]
+    if not gone and not come:
+        return None
+    if len(gone) == len(come) == 1:
+        deeper = _descend(gone[0], come[0])
+        if deeper is not None:
+            return deeper
+    near = gone or old[max(start - 1, 0) : start + 1]
+    return Difference(_statements(gone), _statements(come), next(iter(_statements(near)), None))
+
+
+def _statements(nodes: Sequence[cst.CSTNode]) -> tuple[Statement, ...]:
+    return tuple(node for node in nodes if isinstance(node, _STATEMENT))
