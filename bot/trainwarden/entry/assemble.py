@@ -19,6 +19,7 @@ from trainwarden import pipeline
 from trainwarden.git.source import GitSource, open_source
 from trainwarden.history import History, open_history
 from trainwarden.model import Misuse, Options, Report, Request, Source
+from trainwarden.rules.bundle import sources_hash
 from trainwarden.rules.schema import RuleSet, load_rules
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def review(
     marked unread with the reason given there.
     """
     with closing(open_source(request)) as source:
-        config, rules = _judge(*_config(source, options), options.bundled, options.rules_dir)
+        config, rules = _judge(*_config(source, options), options)
         return pipeline.review(
             source,
             config,
@@ -64,11 +65,18 @@ def _config(source: Source, options: Options) -> tuple[bytes | None, str]:
         raise Misuse(f"cannot read {options.config_file}: {error.strerror}") from error
 
 
-@lru_cache(maxsize=4)
-def _judge(data: bytes | None, origin: str, bundled: bool, directory: str | None) -> tuple[Config, RuleSet]:
-    """Config and rules, kept for the next request of a warm child: rules take longer to load than to run."""
+def _judge(data: bytes | None, origin: str, options: Options) -> tuple[Config, RuleSet]:
+    """Config and rules. Rules take longer to load than to run, so they are kept for as long as they are the same."""
     config = configuration.load(data, origin)
-    return config, load_rules(bundled, directory, config)
+    directory = options.rules_dir
+    pack = sources_hash(Path(directory)) if directory is not None else ""
+    return config, _rules(data, options.bundled, directory, pack)
+
+
+@lru_cache(maxsize=4)
+def _rules(data: bytes | None, bundled: bool, directory: str | None, pack: str) -> RuleSet:
+    """The rules under a config. ``pack`` is the hash of an operator's directory: an edited one is read again."""
+    return load_rules(bundled, directory, configuration.load(data, CONFIG))
 
 
 def _history(source: Source, options: Options) -> History | None:

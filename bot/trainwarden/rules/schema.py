@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast
@@ -105,9 +106,7 @@ def load_rules(bundled: bool, directory: str | None, config: Config) -> RuleSet:
 
     Raises ``Misuse`` for a rule or an override that is not well-formed.
     """
-    from trainwarden.rules.bundle import bundled_rules  # reads this module
-
-    found: dict[str, Rule] = {rule.id: rule for rule in bundled_rules()} if bundled else {}
+    found: dict[str, Rule] = {rule.id: rule for rule in _bundled()} if bundled else {}
     notes = []
     for rule in read_directory(Path(directory)) if directory is not None else ():
         if rule.id in found:
@@ -118,6 +117,14 @@ def load_rules(bundled: bool, directory: str | None, config: Config) -> RuleSet:
             raise Misuse(f"the configuration overrides an unknown rule {name!r}{did_you_mean(name, found)}")
         found[name] = overridden(found[name], override)
     return rule_set(found.values(), notes)
+
+
+@lru_cache(maxsize=1)
+def _bundled() -> tuple[Rule, ...]:
+    """The rules that were installed with this program, read once a process."""
+    from trainwarden.rules.bundle import bundled_rules  # reads this module
+
+    return tuple(bundled_rules())
 
 
 def rule_set(rules: Iterable[Rule], notes: Sequence[str] = ()) -> RuleSet:
