@@ -38,7 +38,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class HonestEdit:
-    """An edit an honest author would make, which leaves the training as it is or changes it in a plain, legitimate way."""
+    """An edit an honest author would make: the training stays as it is, or changes in a plain, legitimate way."""
 
     id: str
     shape: str

@@ -128,6 +128,11 @@ def renamed(tree: Tree, scope: cst.CSTNode, old: str, new: str) -> cst.Module:
     return tree.edit({name: name.with_changes(value=new) for name in variables(scope) if name.value == old})
 
 
+def numbers(tree: Tree) -> list[cst.BaseExpression]:
+    """The numeric literals of the module."""
+    return [*tree.find(cst.Integer), *tree.find(cst.Float)]
+
+
 def number(node: cst.CSTNode | None) -> float | None:
     """The value of a numeric literal, with its sign; None for anything else."""
     if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus):
