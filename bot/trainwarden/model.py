@@ -5,7 +5,7 @@ Nothing here reads files or decides anything. All values are frozen; the words a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -17,6 +17,7 @@ Role = Literal["effect", "trigger", "concealment"]
 Level = Literal["low", "medium", "high", "critical"]
 Stage = Literal["active", "trial"]
 VerdictName = Literal["pass", "review", "block", "error"]
+Device = Literal["auto", "cpu", "cuda"]
 Lines = tuple[int, int]
 
 SEVERITIES: tuple[Level, ...] = ("low", "medium", "high", "critical")
@@ -287,6 +288,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class ScorerChoice:
+    """Where the learned risk is computed, as the operator (and nobody else) chose it.
+
+    ``url``: a server of the Open Inference Protocol (``http``, ``https``, ``grpc``, ``grpcs``); None: this process.
+    ``model``: its name on that server. ``seconds``: for one answer of it, retries included. ``cleartext`` allows
+    ``http`` and ``grpc`` to other machines. ``token_file`` holds a bearer token, ``ca_file`` the certificates to trust.
+    ``device`` and ``threads`` (0: by itself) are for this process, of which ``workers`` run side by side.
+    """
+
+    url: str | None = None
+    model: str = "change-risk"
+    seconds: float = 5.0
+    cleartext: bool = False
+    token_file: str | None = None
+    ca_file: str | None = None
+    device: Device = "auto"
+    threads: int = 0
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How to review, the same for many requests: operator's pack and config, what to leave out, budgets.
 
@@ -300,3 +322,67 @@ class Options:
     config_file: str | None = None
     seconds: float = 60.0
     megabytes: int = 2048
+    scorer: ScorerChoice = ScorerChoice()
+
+
+UnitTag = Literal["same", "removed", "added", "moved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a unit as the classifier reads it: its own code (a compound one's header) in lexemes.
+
+    ``lexemes`` are (text, tag); ``depth`` counts the blocks around it within the member; ``line`` is its line on the
+    head side (for something removed, the line after the gap). ``edited``: whether an edit lies in it.
+    """
+
+    lexemes: tuple[tuple[str, UnitTag], ...]
+    depth: int
+    line: int
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What the classifier scores: the edits of one member (or of a part of it) in their context, both sides in one.
+
+    ``signals`` are those of ``evidence.signals`` over its edits. Comments, documentation and layout are not in it.
+    """
+
+    path: str
+    member: str
+    statements: tuple[Statement, ...]
+    signals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a scorer says of one unit.
+
+    ``logit`` is calibrated log-odds, ``risk`` its probability; ``family`` the taxonomy's letter it looks most like, ""
+    for none; ``lines`` the head lines of edited statements with how far each carries the risk (log-odds, the
+    highest first).
+    """
+
+    risk: float
+    logit: float
+    family: str = ""
+    lines: tuple[tuple[int, float], ...] = ()
+
+
+class Scorer(Protocol):
+    """Scores units. Implementations live in ``score``; they are stateless from one call to the next."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it, with the fallback that was taken if there was one."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the artefact's manifest, in hex."""
+
+    def score(self, units: Sequence[Unit]) -> tuple[Score, ...]:
+        """One score a unit, in order. Raises ``Unfinished`` when it cannot."""
+
+    def close(self) -> None:
+        """Ends helper processes and connections. Idempotent."""

@@ -1,0 +1,142 @@
+"""Labelled units in, tensors out: rows encoded once into flat arrays, and batches padded to what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from trainwarden.lab.rows import Row
+from trainwarden.score.features import BAG, Encoder
+
+COLD, HOT, UNKNOWN = 0, 1, 2
+_VAGUE = frozenset({"mined", "undone", "undone-later"})
+"""Groups whose sabotage is known by its commit only: which of its lines carry it is not."""
+GROUPS = ("ordinary", "reversed", "mined", "planted", "twin", "sabotaged", "clean", "honest", "undone", "forward")
+Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tensors of some units: [batch, length] except ``signals`` [batch, bag]; ``label`` and ``family`` [batch].
+
+    ``hot``: 1 where a token lies in a sabotaged statement, 2 where that is not known. ``family``: -1 unknown.
+    """
+
+    ids: Tensor
+    tags: Tensor
+    signals: Tensor
+    hot: Tensor
+    label: Tensor
+    family: Tensor
+    pair: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in Batch.__slots__))
+
+
+class Dataset:
+    """Encoded rows. ``meta`` keeps what measuring needs: group, repository, pair, technique, operator of each."""
+
+    def __init__(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
+        self.arrays = arrays
+        self.label: Array = arrays["label"].astype(np.int64)
+        self.length: Array = np.diff(arrays["starts"].astype(np.int64))
+        self.group: Array = arrays["group"].astype(np.int64)
+        self.pair: Array = arrays["pair"].astype(np.int64)
+        self.meta: npt.NDArray[np.str_] = arrays["meta"].astype(np.str_)
+        """[rows, 4]: repository, pair, technique, operator."""
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def of(self, *groups: str) -> Array:
+        """The indices of the rows of some groups."""
+        wanted = [GROUPS.index(group) for group in groups]
+        return np.flatnonzero(np.isin(self.group, wanted))
+
+    def batch(self, chosen: Sequence[int] | Array) -> Batch:
+        """Some rows as one batch, padded to a multiple of 16 tokens."""
+        a = self.arrays
+        length = int(-(-max(self.length[i] for i in chosen) // 16) * 16)
+        ids, tags, hot = (np.zeros((len(chosen), length), np.int64) for _ in range(3))
+        signals = np.zeros((len(chosen), BAG), np.int64)
+        for row, i in enumerate(chosen):
+            start, end = int(a["starts"][i]), int(a["starts"][i + 1])
+            ids[row, : end - start] = a["ids"][start:end]
+            tags[row, : end - start] = a["tags"][start:end]
+            hot[row, : end - start] = a["hot"][start:end]
+            first, last = int(a["bags"][i]), int(a["bags"][i + 1])
+            signals[row, : last - first] = a["signals"][first:last]
+        picked = np.asarray(chosen)
+        plain = (ids, tags, signals, hot, self.label[picked], a["family"][picked].astype(np.int64), self.pair[picked])
+        return Batch(*(torch.from_numpy(one) for one in plain))
+
+    def save(self, path: Path) -> None:
+        """Writes it as one file."""
+        np.savez(path, **self.arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path) -> Dataset:
+        """Reads what ``save`` wrote."""
+        with np.load(path) as stored:
+            return cls({name: stored[name] for name in stored.files})
+
+
+def encode(rows: Iterable[Row], encoder: Encoder) -> Dataset:
+    """Encodes rows; those of which nothing is edited (a unit cut away) do not occur."""
+    ids: list[int] = []
+    tags: list[int] = []
+    hot: list[int] = []
+    signals: list[int] = []
+    starts, bags = [0], [0]
+    label, family, group, pair, meta = [], [], [], [], []
+    pairs: dict[str, int] = {}
+    for row in rows:
+        one = encoder.encode(row.unit)
+        ids.extend(one.ids)
+        tags.extend(one.tags)
+        hot.extend(_hot(row, one.lines))
+        signals.extend(one.signals)
+        starts.append(len(ids))
+        bags.append(len(signals))
+        label.append(row.label)
+        family.append(_family(row))
+        group.append(GROUPS.index(row.group))
+        pair.append(pairs.setdefault(f"{row.repo} {row.pair}", len(pairs)))
+        meta.append((row.repo, row.pair, row.technique, row.operator))
+    arrays = {
+        "ids": np.asarray(ids, np.uint16),
+        "tags": np.asarray(tags, np.uint8),
+        "hot": np.asarray(hot, np.uint8),
+        "signals": np.asarray(signals, np.uint16),
+        "starts": np.asarray(starts, np.int64),
+        "bags": np.asarray(bags, np.int64),
+        "label": np.asarray(label, np.int8),
+        "family": np.asarray(family, np.int8),
+        "group": np.asarray(group, np.int8),
+        "pair": np.asarray(pair, np.int64),
+        "meta": np.asarray(meta, np.str_).reshape(-1, 4),
+    }
+    return Dataset(arrays)  # type: ignore[arg-type]
+
+
+def _hot(row: Row, lines: Sequence[int]) -> Iterator[int]:
+    hot = set(row.hot)
+    for line in lines:
+        if row.label and row.group in _VAGUE and line:
+            yield UNKNOWN
+        else:
+            yield HOT if row.label and line in hot else COLD
+
+
+def _family(row: Row) -> int:
+    if not row.label:
+        return 0
+    return ord(row.technique[0]) - ord("A") + 1 if row.technique else -1

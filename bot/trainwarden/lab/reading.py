@@ -1,0 +1,33 @@
+"""Two small files in, the units between them out: what serving does with a change, without facts and rules.
+
+Tests hold it to the same units that ``understand.view_of`` gives.
+"""
+
+from __future__ import annotations
+
+from trainwarden.edits.compare import compare
+from trainwarden.edits.moves import LineMap, RawFile, resolve_moves
+from trainwarden.model import Unit
+from trainwarden.parse import agree
+from trainwarden.score.units import units_of
+from trainwarden.training import is_test
+from trainwarden.view import ChangeView, FileStatus, FileView
+
+
+def units_between(before: str | None, after: str | None, path: str, training: bool) -> tuple[Unit, ...]:
+    """The units of one file's change. ``training``: what its whole file was; a small file may not tell."""
+    old = agree.read(before) if before is not None else None
+    new = agree.read(after) if after is not None else None
+    raw = compare(path, old, new)
+    lines = LineMap(_lines(before), _lines(after)) if before is not None and after is not None else None
+    (edits,) = resolve_moves([RawFile(path, raw, lines)])
+    status: FileStatus = "added" if before is None else "deleted" if after is None else "modified"
+    side = "base" if after is None else "head"
+    view = FileView(
+        path, path, "python", status, side, training, is_test(path), len(_lines(after)), tuple(edits)
+    )
+    return units_of(ChangeView((view,)))
+
+
+def _lines(text: str | None) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []
