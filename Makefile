@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
+LAB := .venv-lab
+LAB_STAMP := $(LAB)/.installed
+OIP := .venv-oip
+OIP_STAMP := $(OIP)/.installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
 # The first interpreter of a supported version that can make a virtual environment; PYTHON=... overrides it.
@@ -14,11 +18,14 @@ PROBE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:
 # Rules compiled for one command. Not kept: an edit of the engine would not make them stale.
 AS_IN_A_WHEEL = trap 'rm -f rules/compiled.json' EXIT; $(BIN)/trainwarden rules compile >/dev/null &&
 
-.PHONY: help env demo test check bench lock clean
+# The build for processors where the index has one; TORCH=torch==2.13.0 takes the build for GPUs.
+TORCH := torch==2.13.0+cpu
+
+.PHONY: help env env-lab env-oip demo test test-lab check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 env: $(STAMP) ## create .venv with everything for development, from the pinned lock
 
@@ -40,11 +47,33 @@ $(STAMP): requirements/dev.lock pyproject.toml setup.py | $(BIN)/python
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
+env-lab: $(LAB_STAMP) ## create .venv-lab, in which the classifier is trained and exported (PyTorch)
+
+$(LAB_STAMP): requirements/lab.lock pyproject.toml setup.py | $(BIN)/python
+	@echo "Installing the lab into $(LAB) ..."
+	@$(BIN)/python -m venv $(LAB)
+	@$(LAB)/bin/python -m pip --quiet install --require-hashes --requirement requirements/lab.lock
+	@$(LAB)/bin/python -m pip --quiet install '$(TORCH)' 2>/dev/null || \
+	  $(LAB)/bin/python -m pip --quiet install '$(firstword $(subst +, ,$(TORCH)))'
+	@$(LAB)/bin/python -m pip --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+env-oip: $(OIP_STAMP) ## create .venv-oip, a server of the Open Inference Protocol for the tests of scoring
+
+$(OIP_STAMP): requirements/oip.lock | $(BIN)/python
+	@echo "Installing the inference server into $(OIP) ..."
+	@$(BIN)/python -m venv $(OIP)
+	@$(OIP)/bin/python -m pip --quiet install --require-hashes --requirement requirements/oip.lock
+	@touch $@
+
 demo: env ## review a small training repository: twelve acts of sabotage and ten honest changes
 	@$(AS_IN_A_WHEEL) PYTHONPATH=tests $(BIN)/python -m demo
 
 test: env ## run the tests
 	@$(BIN)/python -m pytest
+
+test-lab: env-lab ## run the tests of the lab, those that need PyTorch included
+	@$(LAB)/bin/python -m pytest tests/lab
 
 check: env ## the gate: format, lint, types, imports, rules, generated pages
 	$(BIN)/ruff format --check .
@@ -65,18 +94,19 @@ $(BENCH_STAMP): requirements/bench.lock | $(BIN)/python
 	@touch $@
 
 lock: ## resolve pyproject.toml into requirements/*.lock again (needs uv)
-	@for name in run app build dev bench; do \
+	@for name in run app build dev lab oip bench; do \
 	  case $$name in \
 	    run) from=pyproject.toml ;; \
-	    app) from="pyproject.toml --extra app" ;; \
-	    dev) from="pyproject.toml --extra app --extra lab --extra dev" ;; \
-	    build | bench) from=requirements/$$name.in ;; \
+	    app) from="pyproject.toml --extra app --extra model --extra remote" ;; \
+	    dev) from="pyproject.toml --extra app --extra model --extra remote --extra dev" ;; \
+	    lab) from="pyproject.toml --extra lab-tools requirements/lab.in" ;; \
+	    build | oip | bench) from=requirements/$$name.in ;; \
 	  esac; \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --custom-compile-command "make lock" --output-file requirements/$$name.lock $$from; \
 	done
 
 clean: ## remove environments, caches and build output
-	rm -rf $(VENV) $(BENCH) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) $(LAB) $(OIP) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf bot/*.egg-info
 	find bot tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
