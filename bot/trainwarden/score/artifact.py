@@ -18,6 +18,7 @@ from pathlib import Path
 
 from trainwarden.model import Misuse, TrainwardenError
 from trainwarden.resources import models_dir
+from trainwarden.score.features import Encoder
 
 NAME = "change-risk"
 MANIFEST = "manifest.json"
@@ -29,8 +30,8 @@ SIGNALS = "signals.json"
 CALIBRATION = "calibration.json"
 CARD = "card.md"
 REQUIRED = (MODEL, TOKENIZER, SIGNALS, CALIBRATION)
-SCHEMA = "trainwarden/manifest/1"
-_SEALED_AGAIN = "install trainwarden again, or train the model again: only `lab` writes this folder"
+SCHEMA = "trainwarden/model/1"
+_SEALED_AGAIN = "install trainwarden again, or export the model again: nothing else may write this folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,15 @@ def load(folder: Path) -> Artifact:
     return Artifact(folder.name, digest, found, _calibration(folder, found[CALIBRATION]))
 
 
+def load_encoder(artifact: Artifact) -> Encoder:
+    """The encoder with the artefact's own vocabulary."""
+    return Encoder(artifact.files[TOKENIZER], artifact.files[SIGNALS])
+
+
 def seal(folder: Path) -> str:
     """Writes the manifest of a folder that is complete, and returns its digest. For those who export a model."""
     files = {path: _sum(data) for path, data in sorted(_read(folder)) if path != MANIFEST}
-    text = json.dumps({"schema": SCHEMA, "files": files}, indent=1) + "\n"
+    text = json.dumps({"schema": SCHEMA, "sha256": files}, indent=1) + "\n"
     (folder / MANIFEST).write_text(text, "utf-8")
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
@@ -115,7 +121,7 @@ def _unreadable(error: OSError) -> None:
 def _sums(folder: Path, manifest: bytes) -> Mapping[str, str]:
     try:
         document = json.loads(manifest)
-        files = document["files"]
+        files = document["sha256"]
         sound = document["schema"] == SCHEMA and all(isinstance(digest, str) for digest in files.values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         sound = False
