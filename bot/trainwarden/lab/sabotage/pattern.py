@@ -23,11 +23,12 @@ Holes = dict[str, tuple[cst.CSTNode, ...]]
 _HOLE = re.compile(r"\$(\*?)(\w+)")
 _NAME = "HOLE_"
 _REST = "HOLES_"
+_NOTHING = "\x00"
 _LAYOUT = frozenset(
     "lpar rpar lbracket rbracket lbrace rbrace comma semicolon equal dot colon first_colon second_colon leading_lines "
     "lines_after_decorators header footer trailing_whitespace indent asynchronous posonly_ind".split()
 )
-_LOOSE = (
+LOOSE = (
     cst.BinaryOperation,
     cst.BooleanOperation,
     cst.Comparison,
@@ -74,7 +75,7 @@ def filled(template: str, holes: Mapping[str, Sequence[cst.CSTNode]]) -> str:
     def fill(hole: re.Match[str]) -> str:
         nodes = holes[hole[2]]
         if hole[1]:
-            return ", ".join(_argument(node) for node in nodes)
+            return ", ".join(_argument(node) for node in nodes) or _NOTHING
         text = code(nodes[0]).strip()
         return f"({text})" if is_loose(nodes[0]) and not _delimited(template, hole) else text
 
@@ -83,7 +84,37 @@ def filled(template: str, holes: Mapping[str, Sequence[cst.CSTNode]]) -> str:
 
 def is_loose(node: cst.CSTNode) -> bool:
     """Whether an expression needs parentheses to be an operand."""
-    return isinstance(node, _LOOSE) and not node.lpar
+    return isinstance(node, LOOSE) and not node.lpar
+
+
+ATOM = 14
+COMPARISON = 4
+_BINDING: dict[type[cst.CSTNode], int] = {
+    cst.BitOr: 5,
+    cst.BitXor: 6,
+    cst.BitAnd: 7,
+    cst.LeftShift: 8,
+    cst.RightShift: 8,
+    cst.Add: 9,
+    cst.Subtract: 9,
+    cst.Power: 12,
+    cst.Or: 1,
+    cst.And: 2,
+    cst.Not: 3,
+}
+
+
+def binding(node: cst.CSTNode) -> int:
+    """How tightly an expression binds: from 0 for ``lambda`` to ``ATOM`` for a call."""
+    if isinstance(node, cst.BinaryOperation):
+        return _BINDING.get(type(node.operator), 10)
+    if isinstance(node, cst.BooleanOperation):
+        return _BINDING[type(node.operator)]
+    if isinstance(node, cst.UnaryOperation):
+        return _BINDING.get(type(node.operator), 11)
+    if isinstance(node, cst.Comparison):
+        return COMPARISON
+    return 13 if isinstance(node, cst.Await) else 0 if isinstance(node, LOOSE) else ATOM
 
 
 def _argument(node: cst.CSTNode) -> str:
@@ -99,13 +130,8 @@ def _delimited(template: str, hole: re.Match[str]) -> bool:
 
 
 def _tidy(text: str) -> str:
-    """Commas that an empty ``$*rest`` left over."""
-    text = re.sub(r"([(\[])\s*,\s*", r"\1", text)
-    return (
-        re.sub(r",\s*(?:,\s*)+", ", ", re.sub(r",\s*([)\]])", r"\1", text))
-        if ",)" in text or ", )" in text
-        else re.sub(r", , ", ", ", text)
-    )
+    """An empty ``$*rest`` takes one of the commas beside it along."""
+    return re.sub(rf",\s*{_NOTHING}|{_NOTHING}\s*,\s*|{_NOTHING}", "", text)
 
 
 def _alike(wanted: object, found: object, holes: Holes) -> bool:
