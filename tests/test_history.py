@@ -1,14 +1,18 @@
 """Inverses of old fixes, on real repositories: what is quiet, what is found, what incomplete clones give."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from git_repository import ENVIRONMENT, GitRepository
-from trainwarden import history
+from trainwarden import history, lineage
+from trainwarden import hunks as hunks_module
 from trainwarden.git import Repository
-from trainwarden.history import open_history, speaks_of_a_fix
+from trainwarden.history import open_history
 from trainwarden.hunks import code_lines, differences, hunks
+from trainwarden.lineage import speaks_of_a_fix
 from trainwarden.model import FilePair, FileVersion, Misuse
 
 BUGGY = '''\
@@ -46,9 +50,16 @@ def pair(before, after, path="train.py", old=None):
 
 
 def inverses(repository, *pairs, tip="HEAD"):
+    """What a process says that asks for the first time (about paths), again (reads the line), and then remembers."""
+    lineage._PASTS.clear()
+    history._KEPT.clear()
     with Repository(str(repository.path)) as opened:
-        past = open_history(opened, tip)
-        return past.inverses(pairs), past.complete
+        answers = []
+        for _ in range(3):
+            past = open_history(opened, tip)
+            answers.append((past.inverses(pairs), past.complete))
+    assert answers[0] == answers[1] == answers[2]
+    return answers[0]
 
 
 @pytest.fixture
@@ -227,9 +238,9 @@ def test_a_fix_that_came_by_a_merge_is_found(tmp_path):
 
 
 def test_the_window_ends(repository, monkeypatch):
-    monkeypatch.setattr(history, "WINDOW", 1)
+    monkeypatch.setattr(lineage, "WINDOW", 1)
     assert inverses(repository, pair(FIXED, UNDONE)) == ((), True)
-    monkeypatch.setattr(history, "WINDOW", 2)
+    monkeypatch.setattr(lineage, "WINDOW", 2)
     assert len(inverses(repository, pair(FIXED, UNDONE))[0]) == 1
 
 
@@ -271,6 +282,48 @@ def test_a_clone_without_the_old_version_says_that_it_is_incomplete(repository):
     ).returncode
 
 
+def found_now(path, *pairs, tip="HEAD"):
+    """What the same process says later on."""
+    with Repository(str(path)) as opened:
+        past = open_history(opened, tip)
+        return [inverse.subject for inverse in past.inverses(pairs)], past.complete
+
+
+def test_fixes_that_came_after_the_line_was_read_are_found(repository):
+    assert len(inverses(repository, pair(FIXED, UNDONE))[0]) == 1
+    commit(repository, "Fix the loss once more", {"train.py": UNDONE})
+    commit(repository, "Correct the loss", {"train.py": FIXED})
+    assert found_now(repository.path, pair(FIXED, UNDONE)) == (["Correct the loss"], True)
+    assert found_now(repository.path, pair(FIXED, UNDONE), tip="HEAD~2") == (
+        ["Fix the loss: it was not divided by the accumulation steps"],
+        True,
+    )
+
+
+def test_history_that_is_fetched_later_is_found(repository, tmp_path):
+    url = f"file://{repository.path}"
+    repository.git("clone", "-q", "--depth", "1", url, str(tmp_path / "shallow"))
+    shallow = GitRepository.__new__(GitRepository)
+    shallow.path = tmp_path / "shallow"
+    assert inverses(shallow, pair(FIXED, UNDONE)) == ((), False)
+    shallow.git("fetch", "-q", "--unshallow", url)
+    assert len(found_now(shallow.path, pair(FIXED, UNDONE))[0]) == 1
+
+
+def test_a_line_of_enormous_commits_is_asked_about_paths(repository, monkeypatch):
+    monkeypatch.setattr(lineage, "MOST_CHANGES", 0)
+    assert len(inverses(repository, pair(FIXED, UNDONE))[0]) == 1
+
+
+def test_what_is_remembered_has_an_end(repository, monkeypatch):
+    for name in ("REPOSITORIES", "MOST_REMEMBERED"):
+        monkeypatch.setattr(lineage, name, 1)
+    monkeypatch.setattr(history, "MOST_KEPT", 1)
+    commit(repository, "Fix the evaluation", {"train.py": FIXED.replace("model.eval()", "model.train(False)")})
+    assert len(inverses(repository, pair(FIXED, UNDONE))[0]) == 1
+    assert len(lineage._PASTS) == len(history._KEPT) == 1
+
+
 def test_an_unknown_tip_is_misuse(repository):
     with pytest.raises(Misuse):
         open_history(str(repository.path), "nowhere")
@@ -301,6 +354,20 @@ import inside a string"""
         (11, 4, b's = """kept'),
         (13, 4, b'return x["# kept"]'),
     ]
+
+
+PLAIN = re.compile(
+    rb'''"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""|"[^"\\\r\n]*(?:\\.[^"\\\r\n]*)*"|#[^\r\n]*''', re.DOTALL
+)
+TOKENS = st.sampled_from([b'"""', b'"', b"#", b"\\", b"\n", b"\r\n", b"a", b"  b", b"x = ", b"r", b"(", b")"])
+
+
+@given(st.lists(TOKENS, max_size=40).map(b"".join))
+def test_comments_and_strings_are_told_apart_as_by_reading_one_after_the_other(text):
+    """The expression that jumps over code finds the comments and long strings that a plain one finds."""
+    plain = [m.span() for m in PLAIN.finditer(text) if m[0][:1] == b"#" or m[0][:3] == b'"""']
+    jumped = [m.span(1) for m in hunks_module._QUOTED.finditer(text) if m[1] is not None]
+    assert jumped == [(a, b) for a, b in plain if b - a >= 6 or text[a : a + 1] == b"#"]
 
 
 ITEMS = st.lists(st.sampled_from([(0, b"a"), (4, b"a"), (0, b"b"), (0, b"c")]), max_size=25)

@@ -9,38 +9,26 @@ partial clones) mean fewer inverses and ``History.complete`` set to false, never
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 from trainwarden.git import Repository
-from trainwarden.git.objects import Found, Unavailable
-from trainwarden.git.repository import Commit
+from trainwarden.git.objects import Unavailable
 from trainwarden.git.trees import Entry, RawChange
-from trainwarden.hunks import CodeLine, Hunk, hunks
-from trainwarden.model import FilePair, Lines, Misuse, Unfinished
+from trainwarden.hunks import CodeLine, Hunk, Key, hunks
+from trainwarden.lineage import Fix, may_be_fixed, past_of
+from trainwarden.model import FilePair, Lines
 
-WINDOW = 2000  # first-parent commits before the base
 TOKENS = 6  # less is found by chance
 LARGEST_FIX = 60  # code lines of one file; a larger commit is no fix, whatever it says
 MOST_PATHS = 50
 MOST_VERSIONS = 300  # file versions read for one change
 LARGEST_BLOB = 2 * 1024 * 1024  # bytes
-SUBJECT = 200  # characters
-SHORT_BODY = 5  # lines of a message below its subject
-
-_FIX = re.compile(
-    r"""\b(?:
-      (?:hot|bug)?-?fix(?:e[sd]|ing|up)? | bugs? | buggy | correct(?:s|ed|ly|ion|ions|ing)? | incorrect\w*
-    | wrong(?:ly)? | repair\w* | broken | breaks? | mistake\w* | typos? | regressions? | accidental\w*
-    | forg[eo]t\w* | missing | should\s(?:be|have|not) | issues?\s\#?\d+ | (?:close|resolve)[sd]?\s\#\d+
-    | off[-\s]by[-\s]one | properly
-    )\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_REVERT = re.compile(r"\s*(?:revert|reapply|re-apply|back(?:ed)?[\s-]?out|undo)\b", re.IGNORECASE)
-_TEST = re.compile(r"(?:^|/)(?:tests?|testing|unit_tests?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py$")
+MOST_KEPT = 2000  # fixes of single files whose differences are remembered
+LARGEST_KEPT = 8 * 1024  # bytes of one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +47,18 @@ class Inverse:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
 class _Candidate:
-    """What a changed file has to offer: its hunks."""
+    """What a changed file has to offer: its hunks, cut when they are first asked for."""
 
-    path: str
-    hunks: tuple[Hunk, ...]
+    def __init__(self, before: bytes, after: bytes, path: str) -> None:
+        self._versions = before, after
+        self.path = path
 
-
-def speaks_of_a_fix(message: str, merge: bool = False) -> bool:
-    """Whether a commit message speaks of a fix. A revert does not count: it may well take a fix back.
-
-    A long body lists whatever a squashed branch went through, so only a short one has a say; and the
-    subject of a merge names a branch, so it has none.
-    """
-    subject, _, rest = message.strip().partition("\n")
-    body = [line for line in rest.splitlines() if line.strip()]
-    told = ("" if merge else subject) + "\n" + ("\n".join(body) if len(body) <= SHORT_BODY else "")
-    return _FIX.search(told) is not None and not _REVERT.match(subject)
+    @cached_property
+    def hunks(self) -> tuple[Hunk, ...]:
+        """The hunks of the file, none if they are too small to tell anything."""
+        found = tuple(hunks(*self._versions))
+        return found if sum(hunk.tokens for hunk in found) >= TOKENS else ()
 
 
 def open_history(repository: Repository | str, tip: str) -> History:
@@ -86,16 +68,30 @@ def open_history(repository: Repository | str, tip: str) -> History:
     return History(opened, opened.resolve(tip), owned)
 
 
-def _candidates(pairs: Iterable[FilePair]) -> Iterator[tuple[str, _Candidate]]:
-    """Changed Python files by their path at the base, tests left out, with six tokens or more."""
+def _candidates(pairs: Iterable[FilePair]) -> list[tuple[str, _Candidate]]:
+    """Changed Python files by their path at the base, tests left out; of more than enough, those with hunks."""
+    found = []
     for pair in pairs:
         if pair.before is None or pair.after is None or pair.copied:
             continue
-        if not pair.before.path.endswith(".py") or _TEST.search(pair.before.path):
-            continue
-        found = tuple(hunks(pair.before.data, pair.after.data))
-        if sum(hunk.tokens for hunk in found) >= TOKENS:
-            yield pair.before.path, _Candidate(pair.after.path, found)
+        if may_be_fixed(pair.before.path):
+            candidate = _Candidate(pair.before.data, pair.after.data, pair.after.path)
+            found.append((pair.before.path, candidate))
+    if len(found) <= MOST_PATHS:
+        return found
+    return list(islice(((path, one) for path, one in found if one.hunks), MOST_PATHS + 1))
+
+
+@dataclass(slots=True)
+class _Undoing:
+    """A fix of one file, backwards: where its versions differ, and the keys of its hunks once they are known."""
+
+    differing: tuple[bytes, bytes]
+    keys: frozenset[Key] | None = None
+
+
+_KEPT: OrderedDict[tuple[str, Entry, Entry], _Undoing] = OrderedDict()
+"""By git directory and both versions; the newest ``MOST_KEPT``."""
 
 
 def _likely(hunk: Hunk, fixed: bytes, before: bytes) -> bool:
@@ -143,7 +139,7 @@ class History:
 
     def inverses(self, pairs: Iterable[FilePair]) -> tuple[Inverse, ...]:
         """The hunks of these files that take back a fix, each with the newest such fix, by path and line."""
-        candidates = list(islice(_candidates(pairs), MOST_PATHS + 1))
+        candidates = _candidates(pairs)
         wanted = dict(candidates[:MOST_PATHS])
         if len(candidates) > MOST_PATHS:
             self.complete = False
@@ -151,48 +147,64 @@ class History:
             return ()
         found: dict[tuple[str, Lines], Inverse] = {}
         budget = MOST_VERSIONS
-        for commit, change in self._fixes(sorted(wanted)):
+        for fix, path, change in self._fixes(wanted):
+            if not wanted[path].hunks:
+                continue
             budget -= 2
             if budget < 0:
                 self.complete = False
                 break
-            for inverse in self._compare(commit, change, wanted[change.path]):
+            for inverse in self._compare(fix, change, wanted[path]):
                 found.setdefault((inverse.path, inverse.head), inverse)
         return tuple(sorted(found.values(), key=lambda inverse: (inverse.path, inverse.head, inverse.base)))
 
-    def _fixes(self, paths: Sequence[str]) -> Iterator[tuple[Commit, RawChange]]:
+    def _fixes(self, wanted: Collection[str]) -> Iterator[tuple[Fix, str, RawChange]]:
         """The changes of these paths by commits that speak of a fix, newest first."""
-        try:
-            for commit in self._repository.first_parent_log(self._tip, paths, WINDOW):
-                if not commit.parents:
-                    self.complete = self.complete and not self._cut_off(commit)
-                elif speaks_of_a_fix(commit.message, merge=len(commit.parents) > 1):
-                    for change in commit.changes:
-                        yield commit, change
-        except (Misuse, Unfinished):
-            self.complete = False
+        past = past_of(self._repository)
+        for fix in past.fixes(self._repository, self._tip, sorted(wanted)):
+            for path, change in fix.changes.items():
+                if path in wanted:
+                    yield fix, path, change
+        self.complete = self.complete and past.complete
 
-    def _cut_off(self, commit: Commit) -> bool:
-        """Whether a commit seems a root only because a shallow clone ends there."""
-        found = self._repository.objects.get(commit.sha)
-        return not isinstance(found, Found) or b"\nparent " in found.data.partition(b"\n\n")[0]
-
-    def _compare(self, commit: Commit, change: RawChange, candidate: _Candidate) -> Iterator[Inverse]:
-        fixed, before = self._blob(change.new), self._blob(change.old)
-        if fixed is None or before is None:
+    def _compare(self, fix: Fix, change: RawChange, candidate: _Candidate) -> Iterator[Inverse]:
+        undoing = self._undoing(change)
+        if undoing is None:
             return
-        differing = _differing(fixed, before)
-        likely = [hunk for hunk in candidate.hunks if _likely(hunk, *differing)]
-        # The fix is compared backwards, so that both hunks come from the same direction.
-        undoing = hunks(fixed, before) if likely else []
-        if sum(len(hunk.removed) + len(hunk.added) for hunk in undoing) > LARGEST_FIX:
+        likely = [hunk for hunk in candidate.hunks if _likely(hunk, *undoing.differing)]
+        if not likely:
             return
-        keys = {hunk.key for hunk in undoing}
-        subject = commit.message.strip().partition("\n")[0][:SUBJECT]
-        taken_back = [hunk for hunk in likely if hunk.key in keys]
+        if undoing.keys is None:
+            undoing.keys = self._keys(change)
+        taken_back = [hunk for hunk in likely if hunk.key in undoing.keys]
         if sum(hunk.tokens for hunk in taken_back) >= TOKENS:
             for hunk in taken_back:
-                yield Inverse(candidate.path, hunk.head, hunk.base, commit.sha, subject, hunk.tokens)
+                yield Inverse(candidate.path, hunk.head, hunk.base, fix.sha, fix.subject, hunk.tokens)
+
+    def _undoing(self, change: RawChange) -> _Undoing | None:
+        """Where the versions of a fixed file differ; None when one cannot be read."""
+        if change.old is None or change.new is None:
+            return None
+        name = self._repository.git_dir, change.old, change.new
+        known = _KEPT.get(name)
+        if known is None:
+            fixed, before = self._blob(change.new), self._blob(change.old)
+            if fixed is None or before is None:
+                return None
+            known = _Undoing(_differing(fixed, before))
+            if sum(map(len, known.differing)) <= LARGEST_KEPT:
+                _KEPT[name] = known
+                if len(_KEPT) > MOST_KEPT:
+                    _KEPT.popitem(last=False)
+        return known
+
+    def _keys(self, change: RawChange) -> frozenset[Key]:
+        """The hunks of a fix, backwards, so that both come from the same direction; none of a large one."""
+        fixed, before = self._blob(change.new), self._blob(change.old)
+        found = hunks(fixed, before) if fixed is not None and before is not None else []
+        if sum(len(hunk.removed) + len(hunk.added) for hunk in found) > LARGEST_FIX:
+            return frozenset()
+        return frozenset(hunk.key for hunk in found)
 
     def _blob(self, entry: Entry | None) -> bytes | None:
         if entry is None or not entry.is_file:

@@ -10,27 +10,34 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import NamedTuple
 
 from trainwarden.model import Lines
 
 TAB = 8
+LONGEST_KEPT = 200  # bytes of a line whose tokens are remembered
 LARGEST_GAP = 1_000_000  # lines times lines between two anchors; more is taken as one hunk
 
 _QUOTED = re.compile(
     rb"""
-      \"\"\" [^"\\]* (?: (?: \\. | "(?!"") ) [^"\\]* )* \"\"\"
-    | ''' [^'\\]* (?: (?: \\. | '(?!'') ) [^'\\]* )* '''
-    | " [^"\\\r\n]* (?: \\. [^"\\\r\n]* )* "
-    | ' [^'\\\r\n]* (?: \\. [^'\\\r\n]* )* '
-    | \# [^\r\n]*
+    (?: [^"'#]++ | "(?!"") [^"\\\r\n]*+ (?: \\. [^"\\\r\n]*+ )*+ " | '(?!'') [^'\\\r\n]*+ (?: \\. [^'\\\r\n]*+ )*+ ' )*+
+    (?:
+      ( \"\"\" [^"\\]* (?: (?: \\. | "(?!"") ) [^"\\]* )* \"\"\"
+      | \'\'\' [^'\\]* (?: (?: \\. | '(?!'') ) [^'\\]* )* \'\'\'
+      | \# [^\r\n]* )
+    | "" | '' | . | \Z
+    )
     """,
     re.VERBOSE | re.DOTALL,
 )
-_LONG = (b'"""', b"'''")
+"""Whatever is neither a comment nor a string in triple quotes, then one of these (group 1) or a stray quote."""
+_HASH = ord("#")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BRACKET = re.compile(rb"import[ \t]*\(")
 _MANY_NAMES = re.compile(rb"^[ \t]*from[ \t]+[\w.]+[ \t]+import[ \t]*\([^)]*\)", re.MULTILINE)
 _IMPORT = re.compile(rb"(?:from\s+[\w.]+\s+import|import)\b")
 _TOKEN = re.compile(rb"\w+|[^\w\s]")
@@ -75,13 +82,39 @@ def _relative(lines: Sequence[CodeLine], left: int) -> tuple[tuple[int, bytes], 
 
 def code_lines(data: bytes) -> list[CodeLine]:
     """The lines of a file that hold code; lines end with LF, CRLF or CR."""
-    found = []
-    for number, line in enumerate(_MANY_NAMES.sub(_blank, _without_comments(data)).splitlines(), 1):
-        source = line.strip()
-        if source and not _IMPORT.match(source):
-            start = line[: len(line) - len(line.lstrip())].expandtabs(TAB)
-            found.append(CodeLine(number, len(start), b" ".join(_TOKEN.findall(source)), source))
-    return found
+    return [CodeLine(number, line.indent, line.text, line.source) for number, line in _numbered(data)]
+
+
+class _Line(NamedTuple):
+    """What a line of code says wherever it stands; ``key`` is equal where indentation and tokens are."""
+
+    key: bytes
+    indent: int
+    text: bytes
+    source: bytes
+
+
+def _numbered(data: bytes) -> list[tuple[int, _Line]]:
+    text = _without_comments(data)
+    if _BRACKET.search(text):
+        text = _MANY_NAMES.sub(_blank, text)
+    rows = text.splitlines()
+    read = _remembered if max(map(len, rows), default=0) <= LONGEST_KEPT else _read
+    return [(number, line) for number, row in enumerate(rows, 1) if (line := read(row)) is not None]
+
+
+def _read(row: bytes) -> _Line | None:
+    """A line's code, or None where it holds none."""
+    source = row.strip()
+    if not source or _IMPORT.match(source):
+        return None
+    indent = len(row[: len(row) - len(row.lstrip())].expandtabs(TAB))
+    text = b" ".join(_TOKEN.findall(source))
+    return _Line(b"%d %b" % (indent, text), indent, text, source)
+
+
+# The versions of a file that are compared with each other share most of their lines.
+_remembered = lru_cache(maxsize=2**15)(_read)
 
 
 def _without_comments(data: bytes) -> bytes:
@@ -89,13 +122,14 @@ def _without_comments(data: bytes) -> bytes:
     out: list[bytes] = []
     end = 0
     for match in _QUOTED.finditer(data):
-        text = match.group()
-        start: int | None = match.start() if text.startswith(b"#") else None
-        if text.startswith(_LONG):
-            start = _own_line(data, *match.span())
+        first, last = match.span(1)
+        if first < 0:
+            continue
+        comment = data[first] == _HASH
+        start = first if comment else _own_line(data, first, last)
         if start is not None:
-            out += (data[end:start], _blank(match))
-            end = match.end()
+            out += (data[end:start], b"" if comment else _blank(match))
+            end = last
     return b"".join((*out, data[end:]))
 
 
@@ -114,7 +148,7 @@ def _own_line(data: bytes, start: int, end: int) -> int | None:
 
 def _blank(match: re.Match[bytes]) -> bytes:
     """Nothing but the line ends of what was matched."""
-    return b"".join(re.findall(rb"\r\n|\r|\n", match.group()))
+    return b"".join(_LINE_END.findall(match[match.lastindex or 0]))
 
 
 def hunks(before: bytes, after: bytes) -> list[Hunk]:
@@ -123,26 +157,26 @@ def hunks(before: bytes, after: bytes) -> list[Hunk]:
     ``base`` and ``head`` span the hunk's lines in the files; a side without lines names the line after the
     gap.
     """
-    old, new = code_lines(before), code_lines(after)
+    old, new = _numbered(before), _numbered(after)
+    found = differences([line.key for _, line in old], [line.key for _, line in new])
     return [
-        Hunk(tuple(old[a:b]), tuple(new[c:d]), _span(old, a, b), _span(new, c, d))
-        for a, b, c, d in differences(_compared(old), _compared(new))
+        Hunk(_placed(old[a:b]), _placed(new[c:d]), _span(old, a, b), _span(new, c, d)) for a, b, c, d in found
     ]
 
 
-def _compared(lines: Sequence[CodeLine]) -> list[tuple[int, bytes]]:
-    return [(line.indent, line.text) for line in lines]
+def _placed(lines: Sequence[tuple[int, _Line]]) -> tuple[CodeLine, ...]:
+    return tuple(CodeLine(number, line.indent, line.text, line.source) for number, line in lines)
 
 
-def _span(lines: Sequence[CodeLine], start: int, end: int) -> Lines:
+def _span(lines: Sequence[tuple[int, _Line]], start: int, end: int) -> Lines:
     if start < end:
-        return lines[start].number, lines[end - 1].number
-    gap = lines[start - 1].number + 1 if start else 1
-    last = lines[-1].number if lines else 1
+        return lines[start][0], lines[end - 1][0]
+    gap = lines[start - 1][0] + 1 if start else 1
+    last = lines[-1][0] if lines else 1
     return min(gap, last), min(gap, last)
 
 
-Items = Sequence[tuple[int, bytes]]
+Items = Sequence[Hashable]
 Opcode = tuple[int, int, int, int]
 
 
@@ -151,28 +185,54 @@ def differences(old: Items, new: Items) -> Iterator[Opcode]:
 
     Anchoring (as in patience diff) keeps the cost near linear and finds the same hunks in both directions.
     """
-    at = (0, 0)
-    for a, c in (*_anchors(old, new), (len(old), len(new))):
+    start = _common(old, new)
+    if start == len(old) == len(new):
+        return
+    at = (start, start)
+    for a, c in _anchors(old, new, start):
         yield from _gap(old, new, at[0], a, at[1], c)
         at = (a + 1, c + 1)
 
 
-def _anchors(old: Items, new: Items) -> list[tuple[int, int]]:
-    """Positions of lines that occur once on either side, the longest run of them in the same order."""
+def _common(old: Iterable[Hashable], new: Iterable[Hashable]) -> int:
+    """How many lines both start with."""
+    count = 0
+    for one, other in zip(old, new, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
+
+
+def _anchors(old: Items, new: Items, start: int) -> list[tuple[int, int]]:
+    """Positions behind ``start`` of lines that occur once on either side, the longest run in the same order.
+
+    Of the lines that both end with, which are in every longest run, the first is enough: nothing differs behind it.
+    Where there is none, the last entry is the end of both.
+    """
+    tail = min(_common(reversed(old), reversed(new)), min(len(old), len(new)) - start)
+    a, c = len(old) - tail, len(new) - tail
     once_old, once_new = Counter(old), Counter(new)
-    place = {line: position for position, line in enumerate(new) if once_new[line] == 1}
-    common = [(a, place[line]) for a, line in enumerate(old) if once_old[line] == 1 and line in place]
+    place = {new[at]: at for at in range(start, c) if once_new[new[at]] == 1}
+    shared = [(at, place[old[at]]) for at in range(start, a) if once_old[old[at]] == 1 and old[at] in place]
+    unique = (n for n in range(tail) if once_old[old[a + n]] == 1 == once_new[old[a + n]])
+    first = next(unique, tail)
+    return [*_longest(shared), (a + first, c + first)]
+
+
+def _longest(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The longest run of pairs, sorted by their first, whose second rises as well."""
     tails: list[int] = []
     ends: list[int] = []
     previous: list[int] = []
-    for index, (_, c) in enumerate(common):
+    for index, (_, c) in enumerate(pairs):
         at = bisect_left(tails, c)
         previous.append(ends[at - 1] if at else -1)
         tails[at : at + 1], ends[at : at + 1] = [c], [index]
     chain = []
     index = ends[-1] if ends else -1
     while index >= 0:
-        chain.append(common[index])
+        chain.append(pairs[index])
         index = previous[index]
     return chain[::-1]
 

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -36,6 +36,7 @@ _LOG_OPTIONS = (
     "--no-textconv",
     "--ignore-submodules=none",
 )
+_LINE_OPTIONS = ("--first-parent", "--diff-merges=first-parent", "--raw", "--no-renames", "--no-abbrev")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,14 @@ class Repository:
         end = self.resolve(tip)
         bound = self.objects.get(f"{end}~{window}^{{commit}}")
         limits = [f"^{bound.oid}"] if isinstance(bound, Found) else []
-        options = ("--first-parent", "--diff-merges=first-parent", "--raw", "--no-renames", "--no-abbrev")
-        yield from self._log(*options, end, *limits, paths=paths)
+        yield from self._log(*_LINE_OPTIONS, end, *limits, paths=paths)
+
+    def first_parent_line(self, tip: str, limit: int) -> Generator[Commit, None, None]:
+        """The newest ``limit`` commits of the first-parent line of ``tip``, with all their raw changes.
+
+        Merges and errors as for ``first_parent_log``.
+        """
+        yield from self._log(*_LINE_OPTIONS, f"-n{limit}", self.resolve(tip))
 
     def first_parent_commits(
         self, limit: int | None = None, since: str | None = None, tip: str = "HEAD"
