@@ -5,6 +5,23 @@ In: the modules of the families A to N. Out: ``OPERATORS``.
 
 from __future__ import annotations
 
+from trainwarden.lab.sabotage import (
+    checkpoints,
+    concealment,
+    distributed,
+    evaluation,
+    execution,
+    launch,
+    reinforcement,
+)
 from trainwarden.lab.sabotage.operator import Operator
 
-OPERATORS: tuple[Operator, ...] = ()
+OPERATORS: tuple[Operator, ...] = (
+    *distributed.OPERATORS,
+    *checkpoints.OPERATORS,
+    *evaluation.OPERATORS,
+    *reinforcement.OPERATORS,
+    *launch.OPERATORS,
+    *execution.OPERATORS,
+    *concealment.OPERATORS,
+)

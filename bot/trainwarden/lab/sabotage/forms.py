@@ -7,10 +7,13 @@ needs, and the imports its names need.
 
 from __future__ import annotations
 
+import ast
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import libcst as cst
 
@@ -19,7 +22,8 @@ from trainwarden.lab.sabotage.surgery import Tree, code, expression, statements,
 
 New = str | cst.CSTNode | Sequence["str | cst.CSTNode"]
 """What a node becomes, as text or nodes; an empty sequence removes it."""
-Edits = Mapping[cst.CSTNode, New]
+Edits = Mapping[Any, New]
+"""Nodes and what they become (a mapping is invariant in its keys, so their type cannot be told)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +104,13 @@ def _planted(tree: Tree, site: Site, rng: random.Random) -> Planted | None:
     if sabotaged is None:
         return None
     honest = _edited(tree, rng.choice(site.good), local) if site.good else None
-    if honest is not None and honest.code == sabotaged.code:
+    if honest is not None and honest[1] == sabotaged[1]:
         return None
-    return Planted(sabotaged, honest)
+    return Planted(sabotaged[0], honest[0] if honest is not None else None)
 
 
-def _edited(tree: Tree, edits: Edits, local: bool) -> cst.Module | None:
-    """The module after the edits; None where they do not fit or change nothing."""
+def _edited(tree: Tree, edits: Edits, local: bool) -> tuple[cst.Module, str] | None:
+    """The module after the edits, and its text; None where they do not fit or change nothing."""
     try:
         changes = {node: _nodes(tree, node, new) for node, new in edits.items()}
         lines = _imports(tree, edits)
@@ -114,11 +118,16 @@ def _edited(tree: Tree, edits: Edits, local: bool) -> cst.Module | None:
             return None
         _bring(tree, changes, lines, local)
         edited = tree.edit(changes)
-        changed = edited.code != tree.module.code
-        cst.parse_module(edited.code)
-    except (cst.ParserSyntaxError, cst.CSTValidationError):
+        text = edited.code
+        ast.parse(text)
+    except (cst.ParserSyntaxError, cst.CSTValidationError, SyntaxError):
         return None
-    return edited if changed else None
+    return (edited, text) if text != _source(tree) else None
+
+
+@lru_cache(maxsize=32)
+def _source(tree: Tree) -> str:
+    return tree.module.code
 
 
 def _nodes(tree: Tree, old: cst.CSTNode, new: New) -> list[cst.CSTNode]:
@@ -262,6 +271,7 @@ def _is_import(node: cst.CSTNode) -> bool:
     return isinstance(node, cst.SimpleStatementLine) and isinstance(node.body[0], cst.Import | cst.ImportFrom)
 
 
+@lru_cache(maxsize=32)
 def imports_of(tree: Tree) -> dict[str, str]:
     """The names that imports bind, with what they stand for: ``{"dist": "torch.distributed"}``."""
     found: dict[str, str] = {}
@@ -279,6 +289,7 @@ def imports_of(tree: Tree) -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=32)
 def bindings_of(tree: Tree) -> set[str]:
     """Every name the member binds itself: parameters, targets, functions, classes."""
     found = {

@@ -6,6 +6,7 @@ In: a tree and a node of it. Out: the text of expressions and statements that co
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -232,7 +233,7 @@ def log_call(tree: Tree) -> str:
     return "print"
 
 
-def logging_lines(tree: Tree) -> list[Statement]:
+def logging_lines(tree: Tree) -> list[cst.SimpleStatementLine]:
     """The statements that only log."""
     found = [
         node
@@ -242,7 +243,9 @@ def logging_lines(tree: Tree) -> list[Statement]:
     return list(found)
 
 
-def statement_calls(tree: Tree, wanted: Callable[[cst.Call], bool]) -> list[tuple[Statement, cst.Call]]:
+def statement_calls(
+    tree: Tree, wanted: Callable[[cst.Call], bool]
+) -> list[tuple[cst.SimpleStatementLine, cst.Call]]:
     """The statements that are one call (or bind the result of one) which a predicate accepts."""
     found = []
     for node in tree.nodes:
@@ -257,3 +260,24 @@ def statement_calls(tree: Tree, wanted: Callable[[cst.Call], bool]) -> list[tupl
 def named(*names: str) -> Callable[[cst.Call], bool]:
     """Whether a call is of a function with one of these last names."""
     return lambda call: dotted(call.func).rpartition(".")[2] in names
+
+
+def opening(tree: Tree) -> list[cst.SimpleStatementLine]:
+    """The first calls and assignments outside loops of what sets a run up, starts, saves or loads it."""
+    lines = [node for node in tree.find(cst.SimpleStatementLine) if _sets_up(node) and not tree.loops(node)]
+    found = [line for line in lines if tree.owner(line) is None or tree.function(line) is not None]
+    return [line for line in found if _begins(tree.function(line))][:5]
+
+
+def _begins(function: cst.FunctionDef | None) -> bool:
+    return function is None or bool(_BEGINS.search(function.name.value))
+
+
+def _sets_up(line: cst.SimpleStatementLine) -> bool:
+    return assigned(line) is not None or call_of(line) is not None
+
+
+_BEGINS = re.compile(
+    r"(?i)main|train|set_?up|init|load|save|run|prepare|config|parse|launch|fit|learn|worker|create_|get_|make|build|start|"
+    r"evaluat|export|download|register|from_pretrained"
+)
