@@ -11,12 +11,18 @@ from trainwarden.lab.sabotage import (
     distributed,
     evaluation,
     execution,
+    gradients,
     launch,
+    objective,
+    optimizers,
     reinforcement,
 )
 from trainwarden.lab.sabotage.operator import Operator
 
 OPERATORS: tuple[Operator, ...] = (
+    *objective.OPERATORS,
+    *gradients.OPERATORS,
+    *optimizers.OPERATORS,
     *distributed.OPERATORS,
     *checkpoints.OPERATORS,
     *evaluation.OPERATORS,

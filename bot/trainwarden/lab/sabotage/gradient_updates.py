@@ -149,7 +149,7 @@ def _clip_sites(tree: Tree, rng: random.Random) -> Sites:
         for before in tree.before(line):
             if roles.is_backward(call_of(before)) or "unscale_" in _called(before):
                 bad.append({line: (), before: (bare(line), before)})
-        yield Site(bad, _around(tree, line, rng))
+        yield Site(bad, around(tree, line, rng))
 
 
 def _called(line: Statement) -> str:
@@ -157,7 +157,7 @@ def _called(line: Statement) -> str:
     return call.func.attr.value if call is not None and isinstance(call.func, cst.Attribute) else ""
 
 
-def _around(tree: Tree, line: Statement, rng: random.Random) -> list[Edits]:
+def around(tree: Tree, line: Statement, rng: random.Random) -> list[Edits]:
     """Honest edits beside an update: a line of logging, a neighbour that changes places with a line of logging."""
     shown = log_lines(tree, line, rng)[:2]
     forms: list[Edits] = [{line: (line, each)} for each in shown]

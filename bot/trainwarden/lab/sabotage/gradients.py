@@ -274,7 +274,7 @@ FREEZE_FILTER = rewriting(
 )
 
 
-def _updates(tree: Tree) -> list[tuple[Statement, str]]:
+def _updates(tree: Tree) -> list[tuple[cst.SimpleStatementLine, str]]:
     """The statements of an update in the order of the text, each with what it does."""
     found = []
     for line in tree.find(cst.SimpleStatementLine):
