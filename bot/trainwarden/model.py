@@ -291,6 +291,7 @@ class Request:
 class ScorerChoice:
     """Where the learned risk is computed, as the operator (and nobody else) chose it.
 
+    ``folder``: a model of the operator instead of the bundled one.
     ``url``: a server of the Open Inference Protocol (``http``, ``https``, ``grpc``, ``grpcs``); None: this process.
     ``model``: its name on that server. ``seconds``: for one answer of it, retries included. ``cleartext`` allows
     ``http`` and ``grpc`` to other machines. ``token_file`` holds a bearer token, ``ca_file`` the certificates to trust.
@@ -306,6 +307,7 @@ class ScorerChoice:
     device: Device = "auto"
     threads: int = 0
     workers: int = 1
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
