@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainwarden.config import Config, Pack, RuleOverride, Waiver, load, load_waivers, matches
-from trainwarden.model import Misuse
+from trainwarden.model import Misuse, ScorerChoice
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "ab" * 32
@@ -34,6 +34,8 @@ rules:
   other: {{}}
 packs:
   - {{git: "https://example.org/rules.git", revision: "{SHA}", digest: "{DIGEST}"}}
+scorer: {{url: "https://a.example.org", model: m, seconds: 2, cleartext: true, token_file: /t, ca_file: /c,
+  device: cuda, threads: 4, folder: /f}}
 """
     assert load(text.encode(), "c.yml") == Config(
         mode="enforce",
@@ -49,6 +51,9 @@ packs:
             "other": RuleOverride(),
         },
         packs=(Pack("https://example.org/rules.git", SHA, DIGEST),),
+        scorer=ScorerChoice(
+            "https://a.example.org", "m", 2.0, True, "/t", "/c", device="cuda", threads=4, folder="/f"
+        ),
     )
 
 
@@ -56,8 +61,24 @@ packs:
     ("text", "line", "message", "hint"),
     [
         ("mode: observe\nthreshold: {}\n", 2, "unknown key 'threshold'", "Did you mean thresholds?"),
-        ("xyz: 1\n", 1, "unknown key 'xyz'", "Allowed are mode, model, packs, paths, rules, thresholds."),
+        (
+            "xyz: 1\n",
+            1,
+            "unknown key 'xyz'",
+            "Allowed are mode, model, packs, paths, rules, scorer, thresholds.",
+        ),
         ("- a\n", 1, "the file must be a mapping", ""),
+        ("scorer: {urls: x}\n", 1, "unknown key 'urls' in scorer", "Did you mean url?"),
+        ("scorer: {seconds: 0}\n", 1, "scorer.seconds is 0", "Give a number from 0.01 to 600."),
+        ("scorer: {seconds: true}\n", 1, "scorer.seconds is True", "Give a number"),
+        ("scorer: {cleartext: 1}\n", 1, "scorer.cleartext is 1", "Use true or false."),
+        ("scorer: {device: tpu}\n", 1, "scorer.device is 'tpu'", "Use one of auto, cpu, cuda."),
+        (
+            "scorer: {token_file: secrets/t}\n",
+            1,
+            "scorer.token_file is 'secrets/t'",
+            "Give an absolute path.",
+        ),
         ("just words\n", 1, "the file must be a mapping", ""),
         ("mode: loud\n", 1, "mode is 'loud'", "observe, advise, enforce"),
         ("mode: [observe]\n", 1, "mode is ['observe']", "observe, advise, enforce"),

@@ -11,9 +11,10 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast, get_args
+from pathlib import PurePath
+from typing import Any, Literal, cast, get_args
 
-from trainwarden.model import SEVERITIES, Level, Misuse, Stage
+from trainwarden.model import SEVERITIES, Device, Level, Misuse, ScorerChoice, Stage
 from trainwarden.yaml_safely import Document, load_document
 
 Mode = Literal["observe", "advise", "enforce"]
@@ -50,7 +51,10 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """How strictly to judge. Thresholds are risks, 0 to 1; paths are globs (see ``matches``)."""
+    """How strictly to judge. Thresholds are risks, 0 to 1; paths are globs (see ``matches``).
+
+    ``scorer`` is heeded in the operator's own file only: it says which machine is sent code.
+    """
 
     mode: Mode = "observe"
     review_threshold: float = 0.35
@@ -60,6 +64,7 @@ class Config:
     ignore_training_paths: tuple[str, ...] = ()
     rules: Mapping[str, RuleOverride] = field(default_factory=dict)
     packs: tuple[Pack, ...] = ()
+    scorer: ScorerChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def load(data: bytes | None, origin: str) -> Config:
     reader = _Reader(load_document(data or b"", origin))
     if reader.document.value is None:
         return Config()
-    top = reader.mapping((), {"mode", "thresholds", "model", "paths", "rules", "packs"})
+    top = reader.mapping((), {"mode", "thresholds", "model", "paths", "rules", "packs", "scorer"})
     defaults = Config()
     review, block = _thresholds(reader, top, defaults)
     training, ignored = _paths(reader, top)
@@ -94,6 +99,7 @@ def load(data: bytes | None, origin: str) -> Config:
         ignored,
         _overrides(reader) if "rules" in top else {},
         _packs(reader) if "packs" in top else (),
+        _scorer(reader) if "scorer" in top else None,
     )
 
 
@@ -214,6 +220,25 @@ class _Reader:
             raise self.error(where, f"{_named(where)} is {value!r}", "Give a number from 0 to 1.")
         return float(value)
 
+    def absolute(self, where: _Where) -> str:
+        path = self.text(where)
+        if not PurePath(path).is_absolute():
+            raise self.error(where, f"{_named(where)} is {path!r}", "Give an absolute path.")
+        return path
+
+    def number(self, where: _Where, least: float, most: float) -> float:
+        value = self.value(where)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            hint = f"Give a number from {least:g} to {most:g}."
+            raise self.error(where, f"{_named(where)} is {value!r}", hint)
+        return float(value)
+
+    def flag(self, where: _Where) -> bool:
+        value = self.value(where)
+        if not isinstance(value, bool):
+            raise self.error(where, f"{_named(where)} is {value!r}", "Use true or false.")
+        return value
+
     def required(self, where: _Where, keys: Collection[str]) -> None:
         present = self.mapping(where, keys)
         for key in keys:
@@ -300,6 +325,22 @@ def _pack(reader: _Reader, where: _Where) -> Pack:
             (*where, "digest"), _DIGEST, "Give the sha256 of the pack as 64 hex digits in quotes."
         ),
     )
+
+
+def _scorer(reader: _Reader) -> ScorerChoice:
+    words, files = ("url", "model"), ("token_file", "ca_file", "folder")
+    given = reader.mapping(("scorer",), {*words, *files, "seconds", "threads", "cleartext", "device"})
+    said: dict[str, Any] = {key: reader.text(("scorer", key)) for key in words if key in given}
+    said |= {key: reader.absolute(("scorer", key)) for key in files if key in given}
+    if "seconds" in given:
+        said["seconds"] = reader.number(("scorer", "seconds"), 0.01, 600)
+    if "threads" in given:
+        said["threads"] = int(reader.number(("scorer", "threads"), 0, 256))
+    if "cleartext" in given:
+        said["cleartext"] = reader.flag(("scorer", "cleartext"))
+    if "device" in given:
+        said["device"] = reader.word(("scorer", "device"), get_args(Device))
+    return ScorerChoice(**said)
 
 
 def _waiver(reader: _Reader, index: int, today: datetime.date) -> Waiver:

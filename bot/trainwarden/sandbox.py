@@ -53,6 +53,8 @@ ENVIRONMENT = frozenset(
         "TMPDIR",
         "XDG_CACHE_HOME",
         "LD_LIBRARY_PATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
         "SYSTEMROOT",
     }
     | {"GIT_INDEX_FILE", "TRAINWARDEN_DEBUG"}
@@ -353,4 +355,5 @@ def _environment() -> dict[str, str]:
     roots = [root for root in os.environ.get("PYTHONPATH", "").split(os.pathsep) if root.startswith("/")]
     if roots:
         kept["PYTHONPATH"] = os.pathsep.join(roots)
-    return kept | {"MALLOC_ARENA_MAX": "2"}
+    # Otherwise numpy reserves memory for every processor of the machine, which counts against the child's limit.
+    return kept | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}

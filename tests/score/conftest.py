@@ -19,8 +19,8 @@ WORDS = "loss optimizer step grad clip seed batch lr model data epoch zero backw
 
 @pytest.fixture(scope="session")
 def folder() -> Path:
-    """The folder of the bundled model, or of the one that TRAINWARDEN_MODEL names."""
-    named = os.environ.get("TRAINWARDEN_MODEL")
+    """The folder of the bundled model, or of the one that TRAINWARDEN_MODEL_DIR names."""
+    named = os.environ.get("TRAINWARDEN_MODEL_DIR")
     found = Path(named) if named else artifact.bundled()
     if found is None:
         pytest.skip("no model is bundled yet")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 from trainwarden.entry.output import FAIL_ON
-from trainwarden.model import Misuse, Options
+from trainwarden.model import Device, Misuse, Options, ScorerChoice
 
+SCORER_VARIABLE = "TRAINWARDEN_SCORER"
+MODEL_VARIABLE = "TRAINWARDEN_MODEL_DIR"
 LEAST_MEGABYTES = 256
 MOST_SECONDS = 100_000
 
@@ -20,6 +24,9 @@ def add_judging(parser: argparse.ArgumentParser, *, fail_on: bool = True) -> Non
     group.add_argument("--no-bundled", action="store_true", help="leave the bundled rules out")
     group.add_argument("--config", metavar="FILE", help="the operator's config; wins over .trainwarden.yml")
     group.add_argument("--no-model", action="store_true", help="judge by rules only")
+    group.add_argument("--model", metavar="DIR", help="a model of your own instead of the bundled one")
+    group.add_argument("--scorer", metavar="URL", help="run the model on a server (http, https, grpc, grpcs)")
+    group.add_argument("--device", choices=get_args(Device), help="run the model there (default: auto)")
     group.add_argument("--no-history", action="store_true", help="do not compare with earlier fixes")
     group.add_argument(
         "--seconds", type=_seconds, default=60.0, metavar="N", help="time for a change (default: 60)"
@@ -34,8 +41,11 @@ def add_judging(parser: argparse.ArgumentParser, *, fail_on: bool = True) -> Non
     )
 
 
-def options(arguments: argparse.Namespace) -> Options:
-    """The options that the shared arguments stand for. Raises ``Misuse`` for a path that is not there."""
+def options(arguments: argparse.Namespace, workers: int = 1) -> Options:
+    """The options that the shared arguments stand for, for so many reviews side by side.
+
+    Raises ``Misuse`` for a path that is not there.
+    """
     if arguments.rules is not None and not Path(arguments.rules).is_dir():
         hint = "name a directory of <family>/<id>.yml files"
         raise Misuse(f"--rules {arguments.rules}: not a directory", hint)
@@ -50,7 +60,21 @@ def options(arguments: argparse.Namespace) -> Options:
         config_file=absolute(arguments.config),
         seconds=arguments.seconds,
         megabytes=arguments.megabytes,
+        scorer=_scorer(arguments, workers),
     )
+
+
+def _scorer(arguments: argparse.Namespace, workers: int) -> ScorerChoice:
+    """Where the model runs, by flag or environment; the operator's config may say more. Raises ``Misuse``."""
+    folder = arguments.model or os.environ.get(MODEL_VARIABLE)
+    if folder is not None and not Path(folder).is_dir():
+        raise Misuse(f"the model {folder}: not a directory", "name a folder like models/change-risk")
+    url = arguments.scorer or os.environ.get(SCORER_VARIABLE) or None
+    if url is not None:
+        from trainwarden.score.endpoint import read_url
+
+        read_url(url)
+    return ScorerChoice(url=url, device=arguments.device or "auto", folder=absolute(folder), workers=workers)
 
 
 def add_repo(parser: argparse.ArgumentParser) -> None:

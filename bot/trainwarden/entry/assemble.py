@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -18,9 +19,10 @@ from trainwarden import config as configuration
 from trainwarden import pipeline
 from trainwarden.git.source import GitSource, open_source
 from trainwarden.history import History, open_history
-from trainwarden.model import Misuse, Options, Report, Request, Source
+from trainwarden.model import Misuse, Options, Report, Request, Scorer, ScorerChoice, Source
 from trainwarden.rules.bundle import sources_hash
 from trainwarden.rules.schema import RuleSet, load_rules
+from trainwarden.score.choose import open_scorer
 
 if TYPE_CHECKING:
     from trainwarden.config import Config, Waiver
@@ -49,6 +51,7 @@ def review(
             rules,
             waivers=_waivers(source),
             history=_history(source, options),
+            scorer=_scorer(config, options),
             request_id=request.id,
             breadcrumb=breadcrumb,
             skip=skip,
@@ -84,6 +87,29 @@ def _history(source: Source, options: Options) -> History | None:
     if not options.history or not isinstance(source, GitSource):
         return None
     return open_history(source.repository, source.revisions.base)
+
+
+def _scorer(config: Config, options: Options) -> Scorer | None:
+    """What computes the learned risk, kept warm. Only the operator says where: see ``Config.scorer``."""
+    if config.scorer is not None and options.config_file is None:
+        message = (
+            "`scorer` in a repository's config says which machine is sent code, and is for the operator only"
+        )
+        raise Misuse(message, "put it in the operator's own file and name that with --config")
+    if config.model == "required" and not options.model:
+        raise Misuse("the policy requires the model, but it was left out", "do not give --no-model")
+    if config.model == "off" or not options.model:
+        return None
+    return open_scorer(_chosen(config.scorer or ScorerChoice(), options.scorer), config.model == "required")
+
+
+def _chosen(configured: ScorerChoice, given: ScorerChoice) -> ScorerChoice:
+    """The operator's config with what the command line says otherwise."""
+    plain = ScorerChoice()
+    said = {field.name: getattr(given, field.name) for field in fields(given)}
+    return replace(
+        configured, **{name: value for name, value in said.items() if value != getattr(plain, name)}
+    )
 
 
 def _waivers(source: Source) -> tuple[Waiver, ...]:

@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Reviews every change and speaks as each is ready. Returns the exit code."""
     from trainwarden import sweep
 
-    repo, options = shared.repository(arguments), shared.options(arguments)
+    jobs = arguments.jobs or _processors()
+    repo, options = shared.repository(arguments), shared.options(arguments, jobs)
     requests = _requests(arguments, repo)
     kept = Path(arguments.resume) if arguments.resume else None
     done = sweep.finished(kept) if kept else {}
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     if done:
         output.say(f"{len(requests) - len(wanted)} of {len(requests)} changes were finished before")
     started = time.monotonic()
-    with closing(sweep.sweep(wanted, options, arguments.jobs or _processors())) as reports:
+    with closing(sweep.sweep(wanted, options, jobs)) as reports:
         verdicts.update(_speak(reports, arguments.format, kept, len(wanted)))
     if arguments.format == "text":
         output.write(_table(verdicts, len(wanted), time.monotonic() - started), None)

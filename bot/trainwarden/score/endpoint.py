@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from trainwarden.model import Misuse, ScorerChoice
 
@@ -57,7 +57,22 @@ class Endpoint:
 
 def endpoint(choice: ScorerChoice) -> Endpoint:
     """The server of a choice. Raises ``Misuse`` for a URL that is none, and for code or tokens in clear text."""
-    url = choice.url or ""
+    parts, host, port = read_url(choice.url or "")
+    found = Endpoint(
+        parts.scheme,
+        host,
+        PORTS[parts.scheme] if port is None else port,
+        parts.path.rstrip("/").removesuffix("/v2"),
+        choice.model,
+        choice.token_file,
+        choice.ca_file,
+    )
+    _refuse_leaks(found, choice.cleartext)
+    return found
+
+
+def read_url(url: str) -> tuple[SplitResult, str, int | None]:
+    """The parts of a scorer's URL, its host and its port. Raises ``Misuse`` for one that is none."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -69,20 +84,9 @@ def endpoint(choice: ScorerChoice) -> Endpoint:
         raise Misuse(
             "the scorer's URL may hold a host, a port and a path only", "a token goes into a token_file"
         )
-    prefix = parts.path.rstrip("/").removesuffix("/v2")
-    if prefix and parts.scheme.startswith("grpc"):
+    if parts.path.strip("/") and parts.scheme.startswith("grpc"):
         raise Misuse(f"{url!r}: gRPC knows no path", _EXAMPLE)
-    found = Endpoint(
-        parts.scheme,
-        host,
-        PORTS[parts.scheme] if port is None else port,
-        prefix,
-        choice.model,
-        choice.token_file,
-        choice.ca_file,
-    )
-    _refuse_leaks(found, choice.cleartext)
-    return found
+    return parts, host, port
 
 
 def _refuse_leaks(found: Endpoint, allowed: bool) -> None:
