@@ -26,7 +26,7 @@ from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.git import Repository
 from trainwarden.git.repository import Commit
 from trainwarden.git.trees import Entry, RawChange
-from trainwarden.history import speaks_of_a_fix
+from trainwarden.lineage import speaks_of_a_fix
 from trainwarden.lab.splits import share, split_of
 from trainwarden.parse import outline
 from trainwarden.parse.outline import Member, Outline

@@ -25,10 +25,10 @@ class Shape:
 
     vocabulary: int
     signals: int
-    width: int = 256
+    width: int = 192
     depth: int = 4
-    heads: int = 4
-    inner: int = 768
+    heads: int = 3
+    inner: int = 576
     dropout: float = 0.1
 
 

@@ -4,7 +4,7 @@ Groups: ``ordinary`` (a commit as it was), ``reversed`` (taken back, honest), ``
 and its ``twin`` (an operator's sabotage and an honest edit at the same place, alone or riding on the commit), ``case``,
 ``undone`` and their honest counterparts. A sabotage and what it is compared with share ``pair``.
 
-    python -m trainwarden.lab.rows --mirrors clones --repos repos.txt --out build/lab [--planted] [--cases FILE ...]
+    python -m trainwarden.lab.rows --mirrors clones --repos repos.txt --out build/lab [--shard K/N | --cases FILE ...]
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import argparse
 import pickle
 import random
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 from trainwarden.evaluate import casefile, fixes
 from trainwarden.evaluate.assembly import Material, Selection, assemble
@@ -28,7 +30,10 @@ from trainwarden.git import open_source
 from trainwarden.lab import corpus
 from trainwarden.lab.corpus import Piece
 from trainwarden.lab.reading import units_between
+from trainwarden.lab.sabotage.catalogue import OPERATORS
+from trainwarden.lab.sabotage.operator import Operator
 from trainwarden.lab.sabotage.plant import Planting, plantings
+from trainwarden.lab.splits import held_out, share, split_of
 from trainwarden.model import Unit
 from trainwarden.score.units import units_of
 from trainwarden.understand import view_of
@@ -38,6 +43,13 @@ MOST_OF_A_PIECE = 3
 _REVERSED = 0.12
 _RIDING = 0.35
 """The share of plantings that ride on the commit's own edit of the member."""
+
+
+_FEW, _PREVAILING = 4, 0.015
+"""An operator rests while it has planted more than this share of a repository's sabotage."""
+Task = TypeVar("Task")
+_ANYWHERE = frozenset("LMN")
+"""Families whose operators find a place in almost any code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +95,33 @@ def _some(units: Sequence[Unit], rng: random.Random) -> Sequence[Unit]:
 # -- planted sabotage
 
 
-def planted_rows(piece: Piece, most: int) -> Iterator[Row]:
-    """Sabotage of a piece's code by operators, each with its honest twin."""
+def planted_rows(piece: Piece, most: int, withheld: bool, used: Counter[str]) -> Iterator[Row]:
+    """Sabotage of a piece's code by operators, each with its honest twin.
+
+    ``withheld``: also by operators that are held out. ``used`` counts plantings by operator, so that none prevails.
+    """
     rng = random.Random(f"plant {piece.id}")
     code = piece.after or piece.before
     if code is None or not piece.training:
         return
-    for place, planting in enumerate(plantings(code, rng)):
+    for place, planting in enumerate(plantings(code, rng, operators=arsenal(rng, withheld, used))):
         if place == most:
             return
+        used[planting.operator] += 1
         yield from _pair(piece, code, planting, f"{piece.id}/{place}", rng.random() < _RIDING)
+
+
+def arsenal(rng: random.Random, withheld: bool, used: Counter[str]) -> list[Operator]:
+    """A few operators of each family, so that those which apply to any code do not drown the rest."""
+    families: dict[str, list[Operator]] = {}
+    most = _FEW + _PREVAILING * used.total()
+    for operator in OPERATORS:
+        if used[operator.id] < most and (withheld or not held_out(operator.technique, operator.id)):
+            families.setdefault(operator.technique[0], []).append(operator)
+    chosen: list[Operator] = []
+    for family, operators in families.items():
+        chosen += rng.sample(operators, min(len(operators), 1 if family in _ANYWHERE else 6))
+    return chosen
 
 
 def _pair(piece: Piece, code: str, planting: Planting, pair: str, riding: bool) -> Iterator[Row]:
@@ -136,10 +165,9 @@ def sample_rows(sample: Sample) -> list[Row]:
 
 
 def read(folder: Path, kind: str, repos: Iterable[str]) -> Iterator[Row]:
-    """The rows of a kind (``ordinary``, ``planted``, ``cases``) as ``main`` left them; repositories without are skipped."""
+    """The rows of a kind (``ordinary``, ``planted``, ``cases``) as ``main`` left them; what is not there is skipped."""
     for repo in repos:
-        path = _file(folder, kind, repo)
-        if path.exists():
+        for path in sorted((folder / kind).rglob(_file(folder, kind, repo).name)):
             with path.open("rb") as file:
                 yield from pickle.load(file)
 
@@ -154,18 +182,32 @@ def _write(folder: Path, kind: str, repo: str, rows: Sequence[Row]) -> None:
     partial.rename(_file(folder, kind, repo))
 
 
-def _ordinary(task: tuple[Path, str, int]) -> tuple[str, int]:
-    folder, repo, _ = task
+def _ordinary(task: tuple[Path, str]) -> tuple[str, int]:
+    folder, repo = task
     rows = [row for piece in corpus.read(folder, repo) for row in ordinary_rows(piece)]
     _write(folder, "ordinary", repo, rows)
     return repo, len(rows)
 
 
-def _planted(task: tuple[Path, str, int]) -> tuple[str, int]:
-    folder, repo, most = task
-    rows = [row for piece in corpus.read(folder, repo) for row in planted_rows(piece, most)]
-    _write(folder, "planted", repo, rows)
-    return repo, len(rows)
+@dataclass(frozen=True, slots=True)
+class _Planting:
+    """Work on a part of one repository's pieces: those whose share of [0, 1) lies in a span."""
+
+    folder: Path
+    repo: str
+    shard: int
+    shards: int
+    withheld: bool
+    most: int
+
+
+def _planted(task: _Planting) -> tuple[str, int]:
+    low, high = task.shard / task.shards, (task.shard + 1) / task.shards
+    pieces = (piece for piece in corpus.read(task.folder, task.repo) if low <= share(piece.id) < high)
+    used: Counter[str] = Counter()
+    rows = [row for piece in pieces for row in planted_rows(piece, task.most, task.withheld, used)]
+    _write(task.folder, f"planted/{task.shard}", task.repo, rows)
+    return task.repo, len(rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -174,16 +216,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     splits = parse_splits(options.repos.read_bytes(), str(options.repos))
     for kind in ("ordinary", "planted", "cases"):
         (options.out / kind).mkdir(parents=True, exist_ok=True)
-    kind, work = ("planted", _planted) if options.planted else ("ordinary", _ordinary)
     if options.cases or options.fixes:
         _cases(options, splits)
-        return 0
-    waiting = [repo for repo in splits if not _file(options.out, kind, repo).exists()]
-    tasks = [(options.out, repo, options.most) for repo in waiting]
-    with get_context("fork").Pool(options.jobs) as pool:
-        for done, (repo, count) in enumerate(pool.imap_unordered(work, tasks), 1):
-            sys.stderr.write(f"{done}/{len(tasks)} {repo}: {count} {kind} units\n")
+    elif options.shard is not None:
+        _plant(options, splits)
+    else:
+        waiting = [repo for repo in splits if not _file(options.out, "ordinary", repo).exists()]
+        _run(_ordinary, [(options.out, repo) for repo in waiting], options.jobs)
     return 0
+
+
+def _plant(options: argparse.Namespace, splits: Mapping[str, str]) -> None:
+    shard, shards = (int(part) for part in options.shard.split("/"))
+    (options.out / "planted" / str(shard)).mkdir(parents=True, exist_ok=True)
+    tasks = [
+        _Planting(options.out, repo, shard, shards, split_of(repo, splits) == "report", options.most)
+        for repo in splits
+        if options.split in ("", split_of(repo, splits))
+        and not _file(options.out, f"planted/{shard}", repo).exists()
+    ]
+    _run(_planted, tasks, options.jobs)
+
+
+def _run(work: Callable[[Task], tuple[str, int]], tasks: Sequence[Task], jobs: int) -> None:
+    with get_context("fork").Pool(jobs) as pool:
+        for done, (repo, count) in enumerate(pool.imap_unordered(work, tasks), 1):
+            sys.stderr.write(f"{done}/{len(tasks)} {repo}: {count} units\n")
 
 
 def _cases(options: argparse.Namespace, splits: Mapping[str, str]) -> None:
@@ -208,7 +266,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--mirrors", type=Path, required=True, help="folder of bare clones, owner+name each")
     parser.add_argument("--repos", type=Path, required=True, help="lines of: owner/name choose|report")
     parser.add_argument("--out", type=Path, required=True, help="the working folder of trainwarden.lab.corpus")
-    parser.add_argument("--planted", action="store_true", help="plant sabotage instead of reading commits")
+    parser.add_argument("--shard", metavar="K/N", help="plant sabotage in one N-th of the pieces instead, K from 0")
+    parser.add_argument("--split", default="", help="plant only in repositories of this split: train, tune, report")
     parser.add_argument("--most", type=int, default=2, help="plantings a piece (default 2)")
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="read these case files instead")
     parser.add_argument("--fixes", type=Path, help="read this table of fixes as well")

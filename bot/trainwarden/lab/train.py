@@ -25,17 +25,19 @@ from tqdm import tqdm
 from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.lab import rows
 from trainwarden.lab.dataset import Array, Batch, Dataset, encode
+from trainwarden.lab.initial import token_vectors
 from trainwarden.lab.network import Classifier, Shape
 from trainwarden.lab.objective import Guesser, loss, pretraining_loss
 from trainwarden.lab.splits import Split, held_out, split_of
 from trainwarden.lab.vocabulary import known_signals, train_tokenizer
 from trainwarden.score.features import Encoder
 
-TOKENS = 6144
+TOKENS = 4096
 """Tokens of a batch, padding included."""
 SHARES = {"ordinary": 0.24, "reversed": 0.05, "mined": 0.13, "planted": 0.46, "cases": 0.12}
 """What a batch of fine-tuning is made of, by items; a sabotage comes with its honest counterparts."""
-_SAVE_EVERY = 500
+KINDS = ("ordinary", "planted", "cases")
+_SAVE_EVERY = 250
 _POOL = 4096
 
 
@@ -43,22 +45,24 @@ _POOL = 4096
 class Plan:
     """What decides a run, beside its data."""
 
-    pretrain_steps: int = 7000
-    steps: int = 11000
+    pretrain_steps: int = 2500
+    steps: int = 7000
     pretrain_rate: float = 6e-4
     rate: float = 3e-4
     decay: float = 0.02
     seed: int = 7
-    width: int = 256
+    width: int = 192
     depth: int = 4
-    heads: int = 4
-    inner: int = 768
+    heads: int = 3
+    inner: int = 576
 
 
 # -- data
 
 
-def prepare(folder: Path, splits: dict[str, str], out: Path) -> tuple[Encoder, dict[str, Dataset]]:
+def prepare(
+    folder: Path, splits: dict[str, str], out: Path, kinds: Sequence[str] = KINDS
+) -> tuple[Encoder, dict[str, Dataset]]:
     """Vocabulary and encoded rows of training and tuning, made once and kept in ``out``.
 
     Rows of attacks that are held out are in neither.
@@ -74,7 +78,7 @@ def prepare(folder: Path, splits: dict[str, str], out: Path) -> tuple[Encoder, d
     found: dict[str, Dataset] = {}
     names: tuple[Split, ...] = ("train", "tune")
     for split in names:
-        for kind in ("ordinary", "planted", "cases"):
+        for kind in kinds:
             path = out / f"{split}-{kind}.npz"
             if not path.exists():
                 read = rows.read(folder, kind, by_split[split])
@@ -217,13 +221,21 @@ def _schedule(done: float) -> float:
 
 
 def pretrain(model: Classifier, data: Dataset, plan: Plan, out: Path, device: torch.device) -> list[tuple[int, float]]:
-    """Masked tokens and direction on ordinary edits."""
+    """Token vectors by factorisation, then masked tokens and direction, on ordinary edits. Without dropout: every unit
+    is seen once or twice."""
+    chosen = data.of("ordinary")
+    if not (out / "pretrain.checkpoint").exists():
+        shape = model.shape
+        vectors = token_vectors(data, chosen, shape.vocabulary, shape.width, plan.seed)
+        model.encoder.tokens.weight.data.copy_(torch.from_numpy(vectors))
     guesser = Guesser(model).to(device)
+    model.eval()
     modules = nn.ModuleList([model.encoder, guesser])
     trainer = Trainer("pretrain", modules, plan, plan.pretrain_steps, plan.pretrain_rate, out)
     rng = torch.Generator().manual_seed(plan.seed)
-    batches = plain_batches(data, data.of("ordinary"), plan.seed)
+    batches = plain_batches(data, chosen, plan.seed)
     trainer.run(batches, lambda batch: pretraining_loss(model, guesser, batch, rng), device)
+    model.train()
     return trainer.curve
 
 
@@ -255,8 +267,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     plan = Plan(pretrain_steps=options.pretrain_steps, steps=options.steps, seed=options.seed, width=options.width, depth=options.depth, heads=options.width // 64, inner=3 * options.width)
     options.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
+    torch.set_num_threads(options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    _, data = prepare(options.rows, dict(parse_splits(options.repos.read_bytes(), str(options.repos))), options.out)
+    splits = dict(parse_splits(options.repos.read_bytes(), str(options.repos)))
+    _, data = prepare(options.rows, splits, options.out, KINDS[:1] if options.only_pretrain else KINDS)
     model = build(options.out, plan).to(device)
     curves = {"pretrain": pretrain(model, data["train-ordinary"], plan, options.out, device)}
     if not options.only_pretrain:
@@ -288,6 +302,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=plan.steps, help="steps of fine-tuning")
     parser.add_argument("--width", type=int, default=plan.width, help="a multiple of 64")
     parser.add_argument("--depth", type=int, default=plan.depth, help="transformer blocks")
+    parser.add_argument("--threads", type=int, default=2, help="threads on a processor (default 2)")
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--only-pretrain", action="store_true", help="stop before fine-tuning")
     return parser.parse_args(argv)

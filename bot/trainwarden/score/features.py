@@ -14,7 +14,7 @@ from functools import lru_cache
 from trainwarden.model import Misuse, Statement, Unit, UnitTag
 from trainwarden.score.units import split
 
-LONGEST = 256
+LONGEST = 192
 """Tokens of a unit; context gives way to edits."""
 BAG = 48
 """Signals of a unit that are read."""
