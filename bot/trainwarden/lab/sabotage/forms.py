@@ -241,10 +241,13 @@ def _agrees(meaning: str, wanted: str) -> bool:
 
 def _texts(edits: Edits) -> Iterator[str]:
     for new in edits.values():
-        if isinstance(new, str):
-            yield new
-        elif not isinstance(new, cst.CSTNode):
-            yield from (part for part in new if isinstance(part, str))
+        for part in [new] if isinstance(new, str | cst.CSTNode) else new:
+            if isinstance(part, str):
+                yield part
+            elif isinstance(part, cst.If):
+                yield code(part.test)
+            elif isinstance(part, cst.With):
+                yield from (code(item.item) for item in part.items)
 
 
 def _bring(
