@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from types import MappingProxyType
 from trainwarden.config import Config, Waiver
 from trainwarden.excerpts import excerpts_of
 from trainwarden.history import History, Inverse
+from trainwarden.learned import attach
 from trainwarden.model import (
     Behaviour,
     Coverage,
@@ -24,6 +25,7 @@ from trainwarden.model import (
     Finding,
     Place,
     Report,
+    Scorer,
     Source,
     Tool,
     Unread,
@@ -34,7 +36,8 @@ from trainwarden.rules.engine import match
 from trainwarden.rules.fingerprint import fingerprint
 from trainwarden.rules.schema import RuleSet
 from trainwarden.rules.spelling import clean
-from trainwarden.sites import sites_of
+from trainwarden.score.units import units_of
+from trainwarden.sites import Site, sites_of
 from trainwarden.understand import view_of
 from trainwarden.view import ChangeView
 
@@ -77,12 +80,12 @@ def review(
     *,
     waivers: Sequence[Waiver] = (),
     history: History | None = None,
-    scorer: object = None,
+    scorer: Scorer | None = None,
     request_id: str | None = None,
     breadcrumb: Callable[[str], None] = lambda path: None,
     skip: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
-    """Reviews one change. Raises ``Unfinished`` when the source cannot be read to the end.
+    """Reviews one change. Raises ``Unfinished`` when the source cannot be read, or the units scored, to the end.
 
     ``skip``: paths that must not be read, with the reason they are reported as unread for.
     """
@@ -90,11 +93,15 @@ def review(
     items = _Items(source, skip)
     view = view_of(items, config.training_paths, config.ignore_training_paths, breadcrumb)
     found = [*match(rules, view), *_undone(history, items.kept)]
-    judgement = _judged(view, found, config, waivers)
+    sites = sites_of(view, found)
+    if scorer is not None:
+        units = units_of(view)
+        attach(sites, units, scorer.score(units))
+    judgement = _judged(view, sites, config, waivers)
     unread = tuple(item for file in view.files for item in file.unread)
     return Report(
         id=request_id,
-        tool=Tool(_version(), _digest(rules.digest)),
+        tool=Tool(_version(), _digest(rules.digest), scorer.digest if scorer is not None else None),
         revisions=source.revisions,
         verdict=judgement.verdict,
         findings=judgement.findings,
@@ -106,9 +113,7 @@ def review(
     )
 
 
-def _judged(
-    view: ChangeView, found: Iterable[Finding], config: Config, waivers: Sequence[Waiver]
-) -> Judgement:
+def _judged(view: ChangeView, sites: Sequence[Site], config: Config, waivers: Sequence[Waiver]) -> Judgement:
     waived = frozenset((w.rule, w.path, w.fingerprint) for w in waivers if not w.expired)
     unread = [
         item
@@ -117,7 +122,7 @@ def _judged(
         for item in file.unread
     ]
     thresholds = (config.review_threshold, config.block_threshold)
-    return judge(sites_of(view, found), unread, bundled_table(), thresholds, waived)
+    return judge(sites, unread, bundled_table(), thresholds, waived)
 
 
 @lru_cache(maxsize=1)

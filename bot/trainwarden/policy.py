@@ -12,11 +12,12 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from trainwarden.evidence import Weights
+from trainwarden.learned import learned_risk
 from trainwarden.model import Finding, Level, Misuse, Role, Unread, Verdict, VerdictName
-from trainwarden.sites import Site, sensitive_edit
+from trainwarden.sites import Learned, Site, sensitive_edit
 
 _SEVERITY: Mapping[Level, float] = {"low": 0.4, "medium": 0.9, "high": 1.6, "critical": 2.4}
 _CONFIDENCE: Mapping[Level, float] = {"low": 0.5, "medium": 1.0, "high": 1.6, "critical": 1.6}
@@ -26,6 +27,30 @@ _MEETING = 0.8
 _MOST_UNNAMED = 5
 """Edits without a rule that are reported, the weightiest first."""
 _LEAST_SHARE = 0.02
+MOST_LEARNED = 6.0
+"""Log-odds of the classifier that count at most, either way: it may be sure of itself, we are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """How evidence adds up when the classifier has spoken: ``rules/evidence.json``, ``learned``.
+
+    At a site: ``named`` x the evidence of signals and rules, ``risk`` and ``line`` x the classifier's log-odds (cut at
+    ``MOST_LEARNED``), and ``intercept``. Never negative factors: more of either is never less risk. ``slope`` and
+    ``offset`` as in ``Table``, whose own hold when there is no classifier.
+    """
+
+    named: float
+    risk: float
+    line: float
+    intercept: float
+    slope: float
+    offset: float
+
+    def of(self, named: float, learned: Learned) -> float:
+        """The evidence of a site in nats."""
+        risk, line = (max(-MOST_LEARNED, min(MOST_LEARNED, one)) for one in (learned.risk, learned.line))
+        return self.named * named + self.risk * risk + self.line * line + self.intercept
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +70,7 @@ class Table:
     most_lost: float = 3.0
     slope: float = 1.0
     offset: float = 0.0
+    learned: Join | None = None
 
 
 def default_weight(finding: Finding) -> float:
@@ -58,9 +84,19 @@ def load_table(data: bytes) -> Table:
         plain = json.loads(data)
         edits = Weights(float(plain["intercept"]), {str(k): float(v) for k, v in plain["signals"].items()})
         numbers = {key: float(plain[key]) for key in ("power", "size", "most_lost", "slope", "offset")}
-        return Table(edits, {str(k): float(v) for k, v in plain["rules"].items()}, **numbers)
+        rules = {str(k): float(v) for k, v in plain["rules"].items()}
+        return Table(edits, rules, **numbers, learned=_join(plain.get("learned")))
     except (ValueError, KeyError, TypeError, AttributeError) as wrong:
         raise Misuse(f"evidence.json is not a table of evidence: {wrong!r}") from wrong
+
+
+def _join(plain: Mapping[str, float] | None) -> Join | None:
+    if plain is None:
+        return None
+    join = Join(**{field.name: float(plain[field.name]) for field in fields(Join)})
+    if min(join.named, join.risk, join.line, join.slope) < 0:
+        raise ValueError("a factor is negative")
+    return join
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +120,8 @@ def judge(
     """
     for site in sites:
         site.findings = [_waive(finding, waived) for finding in site.findings]
+    if table.learned is not None and any(site.learned is not None for site in sites):
+        table = replace(table, slope=table.learned.slope, offset=table.learned.offset)
     weights = [_weight(site, table) for site in sites]
     bonus = _meetings(sites, table)
     evidence = [weight + bonus.get(site.member, 0.0) for site, weight in zip(sites, weights, strict=True)]
@@ -115,7 +153,8 @@ def rule_weight(finding: Finding, table: Table) -> float:
 
 def _weight(site: Site, table: Table) -> float:
     told = math.fsum(rule_weight(finding, table) for _, finding in sorted(counted(site).items()))
-    return table.edits.of(site.signals) + told
+    named = table.edits.of(site.signals) + told
+    return table.learned.of(named, site.learned) if table.learned and site.learned else named
 
 
 def _meetings(sites: Iterable[Site], table: Table) -> dict[tuple[str, str], float]:
@@ -191,8 +230,15 @@ def _of_site(site: Site, evidence: float, share: float, show: bool, table: Table
         score = max(share * part, _alone(finding) * share)
         found.append(replace(finding, evidence_weight=rule_weight(finding, table), score=round(score, 6)))
     if show and not told:
-        found.append(replace(sensitive_edit(site), evidence_weight=evidence, score=round(share, 6)))
+        unnamed = learned_risk(site) if _carried(site, table) else sensitive_edit(site)
+        found.append(replace(unnamed, evidence_weight=evidence, score=round(share, 6)))
     return found
+
+
+def _carried(site: Site, table: Table) -> bool:
+    """Whether the classifier raised the evidence of this site."""
+    named = table.edits.of(site.signals)
+    return bool(site.learned and table.learned) and _weight(site, table) > named
 
 
 def _place(site: Site) -> tuple[str, int]:

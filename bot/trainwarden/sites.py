@@ -87,6 +87,15 @@ _DELTA_WORDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the classifier said: log-odds of the edit's unit and of its own line, and the taxonomy's letter or ""."""
+
+    risk: float
+    line: float
+    family: str = ""
+
+
 @dataclass(slots=True)
 class Site:
     """One edit with everything said about it; ``edit`` is None for findings that lie on no edit."""
@@ -95,6 +104,7 @@ class Site:
     edit: Edit | None
     signals: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
+    learned: Learned | None = None
 
     @property
     def member(self) -> tuple[str, str]:

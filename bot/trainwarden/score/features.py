@@ -56,7 +56,9 @@ class Encoder:
 
     def encode(self, unit: Unit) -> Encoded:
         """One unit as numbers, at most ``LONGEST`` tokens."""
-        header = [START, *self._words(_path(unit.path)), BREAK, *self._words(unit.member), BREAK][: LONGEST // 4]
+        header = [START, *self._words(_path(unit.path)), BREAK, *self._words(unit.member), BREAK][
+            : LONGEST // 4
+        ]
         rows = [self._statement(statement) for statement in unit.statements]
         kept = _kept(rows, [statement.edited for statement in unit.statements], LONGEST - len(header))
         ids, tags, lines = header, [1] * len(header), [0] * len(header)
@@ -86,7 +88,10 @@ class Encoder:
     def _tokenize(self, lexeme: str) -> tuple[int, ...]:
         parts = [_BYTES[byte] for byte in lexeme.encode("utf-8", "replace")]
         while len(parts) > 1:
-            ranked = [(self._ranks.get(pair, _NEVER), i) for i, pair in enumerate(zip(parts, parts[1:], strict=False))]
+            ranked = [
+                (self._ranks.get(pair, _NEVER), i)
+                for i, pair in enumerate(zip(parts, parts[1:], strict=False))
+            ]
             rank, _ = min(ranked)
             if rank == _NEVER:
                 break

@@ -53,6 +53,12 @@ def units_of(view: ChangeView) -> tuple[Unit, ...]:
     return tuple(found)
 
 
+def line_of(edit: Edit) -> int:
+    """The head line a unit gives the statement of an edit: that of its first difference."""
+    lines = [delta.line for delta in edit.deltas if delta.line]
+    return min(lines) if lines and edit.before is not None and edit.after is not None else edit.start
+
+
 @dataclass(slots=True)
 class _Row:
     """A statement of the merged member on its way into units."""
@@ -100,7 +106,9 @@ class _Member:
         old, new = self._root("before"), self._root("after")
         before = list(_walk(old)) if old is not None else []
         after = list(_walk(new)) if new is not None else []
-        matcher = SequenceMatcher(None, [header_key(n) for n, _ in before], [header_key(n) for n, _ in after], False)
+        matcher = SequenceMatcher(
+            None, [header_key(n) for n, _ in before], [header_key(n) for n, _ in after], False
+        )
         rows: list[_Row] = []
         for tag, i1, i2, j1, j2 in matcher.get_opcodes():
             if tag != "equal":
@@ -125,9 +133,7 @@ class _Member:
         edit = self._after.get(id(node))
         if edit is None:
             return _Row(node, depth, node.line, _tagged(node, "same")[:_LONGEST_CONTEXT])
-        lines = [delta.line for delta in edit.deltas if delta.line]
-        line = min(lines) if lines and edit.before is not None else edit.start
-        return _Row(node, depth, line, _edited(edit), edit)
+        return _Row(node, depth, line_of(edit), _edited(edit), edit)
 
 
 def _walk(root: Node) -> Iterator[tuple[Node, int]]:
@@ -222,7 +228,9 @@ def _distance(place: int, low: int, high: int) -> int:
     return max(low - place, place - high, 0)
 
 
-_COMMON = frozenset("self if for in not and or is None True False return with as else def cls torch np".split())
+_COMMON = frozenset(
+    "self if for in not and or is None True False return with as else def cls torch np".split()
+)
 
 
 # -- lexemes

@@ -1,0 +1,72 @@
+"""The classifier's word, brought to the edits it is about.
+
+In: the sites of a change, and what a scorer said of its units. Out: each site knows the log-odds of its unit and of its
+own lines; an edit that only the classifier flags gets a finding of its own here, ``learned-risk``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from trainwarden.model import Finding, Score, Unit
+from trainwarden.rules.fingerprint import fingerprint
+from trainwarden.score.units import line_of
+from trainwarden.sites import Learned, Site, sensitive_edit
+
+LEARNED = "learned-risk"
+FAMILIES = {
+    "A": ("loss", "tampering with the loss"),
+    "B": ("gradient", "tampering with gradients or updates"),
+    "C": ("optimizer", "tampering with the optimizer or its schedule"),
+    "D": ("data", "tampering with data"),
+    "E": ("randomness", "tampering with randomness"),
+    "F": ("model", "tampering with the model's layers"),
+    "G": ("numerics", "weakened numerics or guards"),
+    "H": ("distributed", "tampering with distributed work or the process"),
+    "I": ("checkpoint", "tampering with checkpoints"),
+    "J": ("evaluation", "tampering with evaluation or monitoring"),
+    "K": ("reinforcement", "tampering with rewards or returns"),
+    "L": ("configuration", "tampering with configuration"),
+    "M": ("execution", "running other code"),
+    "N": ("concealment", "hiding what the code does"),
+}
+"""For each letter of the taxonomy: our family, and what it looks like in words."""
+
+
+def attach(sites: Iterable[Site], units: Sequence[Unit], scores: Sequence[Score]) -> None:
+    """Tells each site what the classifier said of its unit and of its line."""
+    said: dict[tuple[str, str, int], Learned] = {}
+    for unit, score in zip(units, scores, strict=True):
+        lines = dict(score.lines)
+        least = min(lines.values(), default=score.logit)
+        for statement in unit.statements:
+            if statement.edited:
+                key = unit.path, unit.member, statement.line
+                learned = Learned(score.logit, lines.get(statement.line, least), score.family)
+                said[key] = max(said.get(key, learned), learned, key=lambda one: one.risk)
+    for site in sites:
+        if site.edit is not None and site.file is not None:
+            site.learned = said.get((site.file.path, site.edit.context.member, line_of(site.edit)))
+
+
+def learned_risk(site: Site) -> Finding:
+    """The finding of an edit that no rule names but the classifier flags."""
+    assert site.learned is not None
+    plain = sensitive_edit(site)
+    family, words = FAMILIES.get(site.learned.family, (plain.family, ""))
+    likeness = f"The classifier takes this for {words}: " if words else "The classifier flags this: "
+    told = plain.message[:1].lower() + plain.message[1:]
+    risk = {
+        "logit": round(site.learned.risk, 3),
+        "line": round(site.learned.line, 3),
+        "looks_like": site.learned.family,
+    }
+    return replace(
+        plain,
+        rule=LEARNED,
+        family=family,
+        message=likeness + told,
+        evidence={**plain.evidence, **told_by},
+        fingerprint=fingerprint(LEARNED, plain.path, plain.fingerprint),
+    )
