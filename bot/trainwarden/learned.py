@@ -57,11 +57,8 @@ def learned_risk(site: Site) -> Finding:
     family, words = FAMILIES.get(site.learned.family, (plain.family, ""))
     likeness = f"The classifier takes this for {words}: " if words else "The classifier flags this: "
     told = plain.message[:1].lower() + plain.message[1:]
-    risk = {
-        "logit": round(site.learned.risk, 3),
-        "line": round(site.learned.line, 3),
-        "looks_like": site.learned.family,
-    }
+    said = site.learned
+    told_by = {"logit": round(said.risk, 3), "line": round(said.line, 3), "looks_like": said.family}
     return replace(
         plain,
         rule=LEARNED,
