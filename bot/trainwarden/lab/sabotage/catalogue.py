@@ -6,15 +6,23 @@ In: the modules of the families A to N. Out: ``OPERATORS``.
 from __future__ import annotations
 
 from trainwarden.lab.sabotage import (
+    architecture_attention,
+    architecture_layers,
     checkpoints,
     concealment,
+    data_content,
+    data_labels,
+    data_order,
+    data_transform,
     distributed,
     evaluation,
     execution,
     gradients,
     launch,
+    numerics,
     objective,
     optimizers,
+    randomness,
     reinforcement,
 )
 from trainwarden.lab.sabotage.operator import Operator
@@ -23,6 +31,14 @@ OPERATORS: tuple[Operator, ...] = (
     *objective.OPERATORS,
     *gradients.OPERATORS,
     *optimizers.OPERATORS,
+    *data_order.OPERATORS,
+    *data_content.OPERATORS,
+    *data_transform.OPERATORS,
+    *data_labels.OPERATORS,
+    *randomness.OPERATORS,
+    *architecture_layers.OPERATORS,
+    *architecture_attention.OPERATORS,
+    *numerics.OPERATORS,
     *distributed.OPERATORS,
     *checkpoints.OPERATORS,
     *evaluation.OPERATORS,

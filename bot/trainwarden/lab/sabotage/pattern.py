@@ -43,16 +43,20 @@ LOOSE = (
 )
 
 
+Key = tuple[type[cst.CSTNode], str]
+"""A type of nodes and a word that narrows it: the name of a called function, a keyword, an operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A parsed pattern. ``kind`` is the type of the nodes worth trying."""
+    """A parsed pattern. ``key`` tells the nodes worth trying."""
 
     node: cst.CSTNode
-    kind: type[cst.CSTNode]
+    key: Key
 
     def match(self, node: cst.CSTNode) -> Holes | None:
         """What fills the holes when this node (for a statement: this line) looks like the pattern; else None."""
-        subject = small(node) if self.kind is cst.SimpleStatementLine else node
+        subject = small(node) if self.key[0] is cst.SimpleStatementLine else node
         holes: Holes = {}
         return holes if subject is not None and _alike(self.node, subject, holes) else None
 
@@ -64,9 +68,45 @@ def pattern(text: str) -> Pattern:
     if text.endswith("\n"):
         only = small(statement(plain))
         assert only is not None, "a pattern is one expression or one simple statement"
-        return Pattern(only, cst.SimpleStatementLine)
+        return Pattern(only, (cst.SimpleStatementLine, _word(only)))
     node = cst.parse_expression(plain)
-    return Pattern(node, type(node))
+    return Pattern(node, (type(node), _word(node)))
+
+
+def keys(node: cst.CSTNode) -> list[Key]:
+    """The keys a node is to be found under."""
+    kind = type(node)
+    subject = small(node) if isinstance(node, cst.SimpleStatementLine) else node
+    if subject is None:
+        return []
+    words = {"", _word(subject)}
+    if isinstance(subject, cst.Call):
+        words |= {f"{arg.keyword.value}=" for arg in subject.args if arg.keyword is not None}
+    return [(kind, word) for word in words]
+
+
+def _word(node: cst.CSTNode) -> str:
+    """The most telling word of a node or of a pattern, whose holes tell nothing."""
+    if isinstance(node, cst.Expr):
+        return _word(node.value) if isinstance(node.value, cst.Call) and "=" not in _word(node.value) else ""
+    if isinstance(node, cst.BinaryOperation | cst.UnaryOperation | cst.BooleanOperation):
+        return type(node.operator).__name__
+    if isinstance(node, cst.Attribute):
+        return _fixed(node.attr)
+    if not isinstance(node, cst.Call):
+        return type(node).__name__ if isinstance(node, cst.BaseSmallStatement) else ""
+    called = _fixed(node.func.attr if isinstance(node.func, cst.Attribute) else node.func)
+    fixed = (f"{arg.keyword.value}=" for arg in node.args if arg.keyword is not None)
+    return called or (next(fixed, "") if _is_hole(node.func) else "")
+
+
+def _is_hole(node: cst.CSTNode) -> bool:
+    name = node.attr if isinstance(node, cst.Attribute) else node
+    return isinstance(name, cst.Name) and name.value.startswith(_NAME)
+
+
+def _fixed(node: cst.CSTNode) -> str:
+    return node.value if isinstance(node, cst.Name) and not node.value.startswith(_NAME) else ""
 
 
 def filled(template: str, holes: Mapping[str, Sequence[cst.CSTNode]]) -> str:

@@ -26,9 +26,11 @@ from trainwarden.lab.sabotage.pattern import (
     COMPARISON,
     LOOSE,
     Holes,
+    Key,
     binding,
     filled,
     is_loose,
+    keys,
     pattern,
 )
 from trainwarden.lab.sabotage.roles import is_logging
@@ -43,7 +45,21 @@ from trainwarden.lab.sabotage.spelling import (
     with_value,
     without_argument,
 )
-from trainwarden.lab.sabotage.surgery import Tree, call_of, code, expression, same, statements, tree_of
+from trainwarden.lab.sabotage.surgery import (
+    Tree,
+    assigned,
+    call_of,
+    code,
+    expression,
+    same,
+    statements,
+    tree_of,
+    walk,
+)
+
+
+_text = lru_cache(maxsize=8192)(code)
+"""Rules ask for the text of the same few nodes again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,7 @@ class Site:
 
     def text(self, hole: str) -> str:
         """The text that fills a hole."""
-        return ", ".join(code(node).strip() for node in self.holes[hole])
+        return ", ".join(_text(node).strip() for node in self.holes[hole])
 
     def scope(self) -> cst.CSTNode:
         """The function around the place, or the module."""
@@ -86,19 +102,23 @@ class Rule:
     inside: str = ""
     line: str = ""
     about: str = ""
+    looped: bool = False
+    """Whether the place must be in a loop."""
 
     def sites(self, tree: Tree) -> Iterator[Site]:
         """The places in a member that the rule applies to."""
         if self.about and not re.search(self.about, _source(tree), re.IGNORECASE):
             return
         wanted = pattern(self.pattern)
-        for node in _by_kind(tree).get(wanted.kind, ()):
+        for node in _index(tree).get(wanted.key, ()):
             holes = wanted.match(node)
             if holes is not None and self._fits(site := Site(tree, node, holes)):
                 yield site
 
     def _fits(self, site: Site) -> bool:
         if not all(re.search(regex, site.text(hole)) for hole, regex in self.where.items()):
+            return False
+        if self.looped and not site.tree.loops(site.node):
             return False
         if isinstance(site.node, cst.BaseExpression) and _is_written_to(site):
             return False
@@ -147,11 +167,11 @@ _ASIDE = 0.15
 
 def _planted(rule: Rule, site: Site, rng: random.Random) -> Planted | None:
     name = _own_name(site, rng) if rng.random() < _ASIDE else None
-    before = site.tree.module.code
-    bad = _first(site, rule.bad, rng, name, {before})
+    taken = {_squeezed(code(site.node))}
+    bad = _first(site, rule.bad, rng, name, taken)
     if bad is None:
         return None
-    return Planted(bad, _honest(rule, site, rng, name, {before, bad.code}))
+    return Planted(bad, _honest(rule, site, rng, name, taken))
 
 
 def _honest(
@@ -173,9 +193,7 @@ _DELETIONS = 0.5
 
 
 def _harmless_deletion(site: Site, rng: random.Random) -> cst.Module | None:
-    lines = [
-        line for line in _by_kind(site.tree).get(cst.SimpleStatementLine, ()) if is_logging(call_of(line))
-    ]
+    lines = [line for line in site.tree.find(cst.SimpleStatementLine) if is_logging(call_of(line))]
     near = [line for line in lines if site.tree.function(line) is site.tree.function(site.node)]
     return site.tree.remove(rng.choice(near)) if near else None
 
@@ -183,26 +201,35 @@ def _harmless_deletion(site: Site, rng: random.Random) -> cst.Module | None:
 def _first(
     site: Site, forms: tuple[Form, ...], rng: random.Random, name: str | None, taken: set[str]
 ) -> cst.Module | None:
-    """The first of the forms, in a random order, that applies and gives a text of its own."""
+    """The first of the forms, in a random order, that applies and gives a text of its own, which joins the taken."""
     for form in rng.sample(forms, len(forms)):
-        text = form if isinstance(form, str) else form(site, rng)
-        made = None if text is None else written(site, text, name)
-        if made is not None and made.code not in taken:
+        template = form if isinstance(form, str) else form(site, rng)
+        text = None if template is None else filled(template, {**site.holes, "0": (cst.Name(_ITSELF),)})
+        if text is None or _squeezed(text) in taken:
+            continue
+        made = written(site, text, name)
+        if made is not None:
+            taken.add(_squeezed(text))
             return made
     return None
 
 
-def written(site: Site, template: str, name: str | None = None) -> cst.Module | None:
-    """The module with a template in place of the site; None where it speaks of names the file does not know."""
+def _squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+def written(site: Site, text: str, name: str | None = None) -> cst.Module | None:
+    """The module with a text in place of the site; None where it is no Python or speaks of names nobody knows."""
     if isinstance(site.node, cst.SimpleStatementLine):
-        return _statement(site, template)
-    text = filled(template, site.holes)
+        return _statement(site, text)
     if not _valid(f"({text})"):
         return None
     new = expression(text)
     if not known(site, new, frozenset()):
         return None
     line = site.tree.statement(site.node)
+    if line is not None and _assigns_itself(line, site.node, new):
+        return site.tree.remove(line)
     if name is None or line is None or isinstance(new, cst.Name):
         return site.tree.replace(site.node, _dressed(site, new))
     aside = statements(f"{name} = {code(new)}\n")[0]
@@ -210,8 +237,13 @@ def written(site: Site, template: str, name: str | None = None) -> cst.Module | 
     return site.tree.replace(line, aside.with_changes(leading_lines=line.leading_lines), below)
 
 
-def _statement(site: Site, template: str) -> cst.Module | None:
-    text = filled(template, {**site.holes, "0": (cst.Name(_ITSELF),)})
+def _assigns_itself(line: cst.CSTNode, old: cst.CSTNode, new: cst.BaseExpression) -> bool:
+    """Whether all that would be left is ``x = x``."""
+    found = assigned(line)
+    return found is not None and found[1] is old and same(found[0], new)
+
+
+def _statement(site: Site, text: str) -> cst.Module | None:
     if not _valid(text):
         return None
     if not text.strip():
@@ -282,10 +314,12 @@ def _source(tree: Tree) -> str:
 
 
 @lru_cache(maxsize=32)
-def _by_kind(tree: Tree) -> dict[type[cst.CSTNode], list[cst.CSTNode]]:
-    found: dict[type[cst.CSTNode], list[cst.CSTNode]] = {}
+def _index(tree: Tree) -> dict[Key, list[cst.CSTNode]]:
+    """The nodes under each of their keys."""
+    found: dict[Key, list[cst.CSTNode]] = {}
     for node in tree.nodes:
-        found.setdefault(type(node), []).append(node)
+        for key in keys(node):
+            found.setdefault(key, []).append(node)
     return found
 
 
@@ -355,8 +389,13 @@ def _reordered(call: cst.Call, keys: list[str]) -> cst.Call:
 
 
 def _keyed(call: cst.Call) -> dict[str, cst.Arg]:
-    """The arguments by keyword, or by their place."""
-    return {arg.keyword.value if arg.keyword else f"{arg.star}{i}": arg for i, arg in enumerate(call.args)}
+    """The arguments by keyword, or by their place among the others."""
+    plain = (arg for arg in call.args if arg.keyword is None and not arg.star)
+    found = {str(i): arg for i, arg in enumerate(plain)}
+    found |= {arg.keyword.value: arg for arg in call.args if arg.keyword}
+    found |= {arg.star + code(arg.value): arg for arg in call.args if arg.star}
+    order = {id(arg): i for i, arg in enumerate(call.args)}
+    return dict(sorted(found.items(), key=lambda item: order[id(item[1])]))
 
 
 def _plain(arg: cst.Arg) -> cst.Arg:
@@ -474,15 +513,24 @@ def times(hole: str, *factors: float) -> Word:
 
 
 def other(regex: str, hole: str = "", unlike: str = "") -> Word:
-    """Another variable of the same function whose name fits, and is not in the text of a hole."""
+    """Another variable of the same function, known by then, whose name fits and that no hole names."""
 
     def word(site: Site, rng: random.Random) -> str | None:
         own = site.text(hole) if hole else ""
-        names = [name for name in used_names(site.scope()) if re.search(regex, name) and name not in own]
+        names = [name for name in _earlier(site) if re.search(regex, name) and name not in own]
         names = [name for name in names if not unlike or not re.search(unlike, name)]
         return rng.choice(names) if names else None
 
     return word
+
+
+def _earlier(site: Site) -> list[str]:
+    """The variables of a function that occur before a place, or are its parameters."""
+    scope = site.scope()
+    inside = list(walk(scope))
+    place = next(i for i, node in enumerate(inside) if node is site.node)
+    seen = {node.value for node in inside[:place] if isinstance(node, cst.Name)}
+    return [name for name in used_names(scope) if name in seen and name not in _imported(site.tree)]
 
 
 def new_name(*candidates: str) -> Word:

@@ -1,0 +1,470 @@
+"""Sabotage of numerics and of the guards around them (G01 to G05).
+
+In: members that cast, check, divide and assert. Out: ``OPERATORS``.
+"""
+
+from __future__ import annotations
+
+from trainwarden.lab.sabotage.rewrite import Rule, moved, new_name, pick, rewriting, times, vary
+
+_LOW = pick("bfloat16", "float16")
+
+PRECISION = rewriting(
+    "precision-lowered",
+    "G01",
+    Rule(
+        "$x.float()",
+        ("$x", "$x.half()", "$x.bfloat16()", "$x.bfloat16().float()", "$x.half().float()"),
+        (
+            "$x.to(torch.float32)",
+            "$x.to(dtype=torch.float32)",
+            "$x.type(torch.float32)",
+            "$x.contiguous().float()",
+        ),
+        where={
+            "x": r"(?i)logit|loss|prob|score|attn|hidden|output|pred|grad|weight|norm|reward|^x$|log|value|state|freq|target"
+        },
+    ),
+    Rule(
+        "$x.to(torch.float32)",
+        ("$x", vary("$x.to(torch.{d})", d=_LOW), vary("$x.to(torch.{d}).to(torch.float32)", d=_LOW)),
+        ("$x.float()", "$x.to(dtype=torch.float32)", "$x.type(torch.float32)"),
+    ),
+    Rule(
+        "$x.astype(jnp.float32)",
+        ("$x", vary("$x.astype(jnp.{d})", d=_LOW), vary("$x.astype(jnp.{d}).astype(jnp.float32)", d=_LOW)),
+        ('$x.astype("float32")', "jnp.asarray($x, jnp.float32)", "$x.astype(dtype=jnp.float32)"),
+    ),
+    Rule(
+        "$f($x, $*a, dtype=torch.float32)",
+        (
+            "$f($x, $*a)",
+            vary("$f($x, $*a, dtype=torch.{d})", d=_LOW),
+            "$f($x, $*a, dtype=$x.dtype)",
+            vary("$f($x.to(torch.{d}), $*a, dtype=torch.float32)", d=_LOW),
+        ),
+        (moved("dtype"), "$f($x, $*a, dtype=torch.float)", "$f($x.float(), $*a, dtype=torch.float32)"),
+        where={"f": r"softmax|log_softmax|sum|mean|cumsum|norm|logsumexp|exp"},
+    ),
+    *(
+        Rule(
+            f"$f($*a, {key}={full})",
+            (vary(f"$f($*a, {key}={module}.{{d}})", d=_LOW), f"$f($*a, {key}={module}.bfloat16)"),
+            (moved(key), f"$f($*a, {key}={same})"),
+        )
+        for key in (
+            "dtype",
+            "reduce_dtype",
+            "param_dtype",
+            "torch_dtype",
+            "master_dtype",
+            "accum_dtype",
+            "buffer_dtype",
+            "preferred_element_type",
+            "residual_dtype",
+        )
+        for full, module, same in (
+            ("torch.float32", "torch", "torch.float"),
+            ("jnp.float32", "jnp", '"float32"'),
+            ("torch.float", "torch", "torch.float32"),
+        )
+    ),
+    Rule(
+        "$f($*a, enabled=False)",
+        ("$f($*a, enabled=True)", "$f($*a)", "$f($*a, enabled=torch.is_grad_enabled())"),
+        ("$f($*a, enabled=False, cache_enabled=True)", moved("enabled")),
+        where={"f": r"autocast"},
+    ),
+    needs="float dtype autocast",
+)
+
+NONFINITE = rewriting(
+    "nonfinite-masked",
+    "G02",
+    *(
+        Rule(
+            f"not {lib}.isfinite($x)",
+            (
+                f"{lib}.isinf($x) and $x < 0",
+                f"{lib}.isnan($x) and {lib}.isinf($x)",
+                f"not {lib}.isfinite($x) and $x < 0",
+                f"{lib}.isinf($x)",
+                "$x == float('-inf')",
+            ),
+            (
+                f"{lib}.isfinite($x) == False",
+                f"{lib}.isnan($x) or {lib}.isinf($x)",
+                f"not bool({lib}.isfinite($x))",
+                "not -float('inf') < $x < float('inf')",
+            ),
+        )
+        for lib in ("math", "np", "torch")
+    ),
+    Rule(
+        "torch.isnan($x) | torch.isinf($x)",
+        ("torch.isnan($x) & torch.isinf($x)", "torch.isinf($x)", "torch.isnan($x)"),
+        (
+            "torch.isinf($x) | torch.isnan($x)",
+            "~torch.isfinite($x)",
+            "torch.logical_or(torch.isnan($x), torch.isinf($x))",
+        ),
+    ),
+    Rule(
+        "torch.isnan($x) or torch.isinf($x)",
+        ("torch.isnan($x) and torch.isinf($x)", "torch.isinf($x) and $x < 0"),
+        ("torch.isinf($x) or torch.isnan($x)", "not torch.isfinite($x)"),
+    ),
+    Rule(
+        "torch.isnan($x)",
+        (
+            "torch.isinf($x)",
+            "torch.isnan($x) & ($x > 0)",
+            "torch.isneginf($x)",
+            "torch.isnan(torch.nan_to_num($x))",
+            "($x == float('nan'))",
+        ),
+        ("$x.isnan()", "$x != $x", "torch.isnan(input=$x)", "torch.isnan($x.detach())"),
+    ),
+    Rule(
+        "torch.isfinite($x)",
+        ("~torch.isinf($x)", "torch.isfinite(torch.nan_to_num($x))", "torch.isfinite($x) | torch.isnan($x)"),
+        ("$x.isfinite()", "~(torch.isnan($x) | torch.isinf($x))", "torch.isfinite($x.detach())"),
+    ),
+    *(
+        Rule(
+            f"{lib}.isnan($x)",
+            (
+                f"{lib}.isinf($x)",
+                f"{lib}.isnan({lib}.{zero}($x))" if zero else "$x == float('nan')",
+                f"{lib}.isnan($x) and $x > 0",
+            ),
+            ("$x != $x", f"not $x == $x", f"{lib}.isnan(float($x))"),
+        )
+        for lib, zero in (("np", "nan_to_num"), ("math", ""), ("jnp", "nan_to_num"))
+    ),
+    Rule(
+        "jnp.isfinite($x)",
+        ("~jnp.isinf($x)", "jnp.isfinite(jnp.nan_to_num($x))", "jnp.isfinite($x) | jnp.isnan($x)"),
+        ("~(jnp.isnan($x) | jnp.isinf($x))", "jnp.isfinite(jnp.asarray($x))"),
+    ),
+    needs="isfinite isnan isinf",
+)
+
+REPLACED = rewriting(
+    "nonfinite-replaced",
+    "G02",
+    Rule(
+        "$l = $v\n",
+        (
+            "$0\n$l = torch.nan_to_num($l)\n",
+            vary(
+                "$0\n$l = torch.nan_to_num($l, nan=0.0, posinf={m}, neginf=-{m})\n",
+                m=pick("0.0", "1.0", "1e4"),
+            ),
+            "$0\n$l = torch.where(torch.isfinite($l), $l, torch.zeros_like($l))\n",
+            "$0\nif not torch.isfinite($l).all():\n    $l = $l.detach() * 0.0\n",
+            "$l = torch.nan_to_num($v)\n",
+            "$0\n$l = jnp.nan_to_num($l)\n",
+            "$0\n$l = jnp.where(jnp.isfinite($l), $l, 0.0)\n",
+        ),
+        (
+            vary(
+                "$0\n{n} = torch.nan_to_num($l.detach())\n",
+                n=new_name("log_value", "shown_loss", "logged", "display_loss"),
+            ),
+            vary("$0\n{n} = torch.isfinite($l.detach()).all()\n", n=new_name("finite", "is_finite", "ok")),
+            "$0\nassert torch.isfinite($l).all(), $l\n",
+            '$0\nif not torch.isfinite($l).all():\n    raise FloatingPointError("non-finite loss")\n',
+            vary("{n} = $v\n$l = {n}\n", n=new_name("raw_loss", "loss_value", "full_loss")),
+            vary("$0\n{n} = jnp.nan_to_num($l)\n", n=new_name("log_value", "shown_loss", "logged")),
+        ),
+        where={"l": r"(?i)^(\w*loss|grad_norm|total_norm|advantages?|log_?probs?|ratio)$", "v": r"\("},
+        inside=r"(?i)train|loss|step|forward|epoch|fit|update|learn|main",
+    ),
+    needs="loss grad_norm total_norm advantage logprob log_prob ratio",
+)
+
+GUARD_GONE = rewriting(
+    "nonfinite-guard-removed",
+    "G02",
+    Rule(
+        "raise $e($*a)\n",
+        ("pass\n", "print($*a)\n", "logger.warning($*a)\n", "warnings.warn(str($e($*a)))\n"),
+        (
+            "raise $e($*a) from None\n",
+            vary("{m} = $e($*a)\nraise {m}\n", m=new_name("error", "failure", "exc")),
+            "print($*a)\nraise $e($*a)\n",
+            "logger.warning($*a)\nraise $e($*a)\n",
+        ),
+        where={"a": r"(?i)nan|inf\b|finite|diverg|overflow|loss"},
+    ),
+    Rule(
+        "sys.exit($*a)\n",
+        ("pass\n", "print($*a)\n", "loss = loss * 0\n", "loss = torch.nan_to_num(loss)\n"),
+        ("raise SystemExit($*a)\n", "sys.stdout.flush()\nsys.exit($*a)\n"),
+        inside=r"(?i)train|epoch|step",
+    ),
+    Rule(
+        "$f($*a, error_if_nonfinite=$v)",
+        ("$f($*a, error_if_nonfinite=False)", "$f($*a)"),
+        (moved("error_if_nonfinite"), "$f($*a, error_if_nonfinite=bool($v))"),
+        where={"v": r"^(?!False)"},
+    ),
+    Rule(
+        "torch.autograd.set_detect_anomaly($v)\n",
+        (
+            "",
+            "torch.autograd.set_detect_anomaly(False)\n",
+            "torch.autograd.set_detect_anomaly($v, check_nan=False)\n",
+        ),
+        (
+            "torch.autograd.set_detect_anomaly(mode=$v)\n",
+            "torch.autograd.set_detect_anomaly($v, check_nan=True)\n",
+        ),
+    ),
+    needs="nan inf finite diverg overflow exit nonfinite anomaly loss",
+)
+
+MATMUL = rewriting(
+    "matmul-precision-lowered",
+    "G03",
+    Rule(
+        "torch.set_float32_matmul_precision($p)\n",
+        (
+            'torch.set_float32_matmul_precision("medium")\n',
+            "$0\ntorch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = True\n",
+            "$0\ntorch.backends.cuda.matmul.allow_fp16_accumulation = True\n",
+        ),
+        (
+            "torch.set_float32_matmul_precision(precision=$p)\n",
+            "$0\ntorch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False\n",
+            "torch.set_float32_matmul_precision(str($p))\n",
+        ),
+        where={"p": r"^(?!.medium)"},
+    ),
+    Rule(
+        "torch.backends.cuda.matmul.allow_tf32 = $v\n",
+        (
+            'torch.set_float32_matmul_precision("medium")\n',
+            "$0\ntorch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = True\n",
+            "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_fp16_accumulation = True\n",
+            "torch.backends.cuda.matmul.allow_tf32 = not $v\n",
+        ),
+        (
+            "$0\ntorch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False\n",
+            vary(
+                "{n} = $v\ntorch.backends.cuda.matmul.allow_tf32 = {n}\n",
+                n=new_name("tf32", "allow_tf32", "use_tf32"),
+            ),
+            "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = $v\n",
+        ),
+    ),
+    Rule(
+        "torch.backends.cudnn.$f = $v\n",
+        (
+            "$0\ntorch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = True\n",
+            '$0\ntorch.set_float32_matmul_precision("medium")\n',
+            "$0\ntorch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = torch.backends.cuda.matmul.allow_fp16_accumulation = True\n",
+        ),
+        (
+            "$0\ntorch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False\n",
+            '$0\ntorch.set_float32_matmul_precision("highest")\n',
+            "$0\ntorch.backends.cudnn.enabled = True\n",
+        ),
+    ),
+    Rule(
+        "$f($*a, precision=$p)",
+        ("$f($*a, precision=jax.lax.Precision.DEFAULT)", "$f($*a, precision=None)", "$f($*a)"),
+        (moved("precision"), "$f($*a, precision=$p or jax.lax.Precision.HIGHEST)"),
+        where={"f": r"dot|matmul|einsum|conv", "p": r"^(?!None)"},
+    ),
+    needs="matmul cudnn precision",
+)
+
+_TINY = r"^\d*\.?\d*e-\d+$|^0?\.0{2,}\d*$"
+EPSILON = rewriting(
+    "epsilon-wrong",
+    "G04",
+    Rule(
+        "$x + $e",
+        (
+            vary("$x + {v}", v=times("e", 1e4, 1e5, 1e6, 1e7)),
+            "$x",
+            "$x - $e",
+            vary("$x + {v}", v=pick("1.0", "1.", "1", "0.1")),
+        ),
+        (vary("$x + {v}", v=times("e", 0.1, 10)), "$e + $x", "$x + abs($e)"),
+        where={"e": _TINY},
+    ),
+    Rule(
+        "$x + $e",
+        ("$x", "$x - $e", "$x * $e", "$x + $e**0.25", "$x + 1e6 * $e"),
+        ("$e + $x", "$x + float($e)", "torch.add($x, $e)", "$x + 1.0 * $e"),
+        where={"e": r"(?i)(^|[._])(eps|epsilon|EPS)$"},
+    ),
+    *(
+        Rule(
+            f"$f($*a, {key}=$e)",
+            (
+                vary(f"$f($*a, {key}={{v}})", v=times("e", 1e3, 1e4, 1e5, 1e6)),
+                vary(f"$f($*a, {key}={{v}})", v=pick("1.0", "1e-1", "0.1")),
+                f"$f($*a, {key}=$e**0.2)",
+            ),
+            (vary(f"$f($*a, {key}={{v}})", v=times("e", 0.1, 10)), moved(key), f"$f($*a, {key}=1.0 * $e)"),
+            where={"e": _TINY + r"|(?i:eps)"},
+        )
+        for key in (
+            "eps",
+            "epsilon",
+            "norm_eps",
+            "layer_norm_eps",
+            "layer_norm_epsilon",
+            "rms_norm_eps",
+            "tol",
+            "atol",
+            "rtol",
+        )
+    ),
+    Rule(
+        "$x.clamp(min=$e)",
+        (
+            "$x.clamp(max=$e)",
+            vary("$x.clamp(min={v})", v=times("e", 1e3, 1e4, 1e6)),
+            "$x",
+            vary("$x.clamp(min={v})", v=pick("1.0", "0.5")),
+        ),
+        (
+            "$x.clamp_min($e)",
+            "torch.clamp($x, min=$e)",
+            "$x.clip(min=$e)",
+            vary("$x.clamp(min={v})", v=times("e", 0.1, 10)),
+        ),
+        where={"e": _TINY + r"|(?i:eps)"},
+    ),
+    *(
+        Rule(
+            f"max({pair})",
+            (f"min({pair})", "$x", "max($x, 1.0)", "$e"),
+            (f"max({flip})", "$x if $x > $e else $e", f"max({pair}, {pair.split(', ')[1]})"),
+            where={"e": _TINY + r"|(?i:eps)"},
+        )
+        for pair, flip in (("$x, $e", "$e, $x"), ("$e, $x", "$x, $e"))
+    ),
+    *(
+        Rule(
+            f"{lib}.maximum($x, $e)",
+            (f"{lib}.minimum($x, $e)", "$x", f"{lib}.maximum($x, 1.0)"),
+            (f"{lib}.maximum($e, $x)", f"{lib}.clip($x, $e, None)", f"{lib}.where($x > $e, $x, $e)"),
+            where={"e": _TINY + r"|(?i:eps)"},
+        )
+        for lib in ("jnp", "np")
+    ),
+    Rule(
+        "torch.log($x + $e)",
+        ("torch.log($x) + $e", "torch.log($x + 1.0)", "torch.log($x * $e)", "torch.log1p($x + $e)"),
+        ("($x + $e).log()", "torch.log($e + $x)", "torch.log(input=$x + $e)"),
+    ),
+    needs="e- eps tol .0",
+)
+
+ASSERT = rewriting(
+    "check-weakened",
+    "G05",
+    Rule(
+        "assert $c\n",
+        (
+            "",
+            "assert $c or True\n",
+            'assert ($c, "unexpected")\n',
+            "if __debug__ and False:\n    $0\n",
+            "assert $c is not None\n",
+            vary("try:\n    assert $c\nexcept AssertionError:\n    pass\n"),
+        ),
+        (
+            'assert $c, "unexpected"\n',
+            "if not ($c):\n    raise AssertionError\n",
+            "assert bool($c)\n",
+            "if not ($c):\n    raise ValueError\n",
+            "assert ($c)  \nassert $c, 'unexpected'\n",
+        ),
+        where={"c": r"[=<>(]| in |isinstance"},
+    ),
+    Rule(
+        "assert $c, $m\n",
+        (
+            "",
+            "assert ($c, $m)\n",
+            "assert $c or $m, $m\n",
+            "if not ($c):\n    print($m)\n",
+            "if not ($c):\n    warnings.warn($m)\n",
+            "if not ($c):\n    logger.debug($m)\n",
+        ),
+        (
+            "if not ($c):\n    raise AssertionError($m)\n",
+            "if not ($c):\n    raise ValueError($m)\n",
+            vary("{o} = $c\nassert {o}, $m\n", o=new_name("valid", "ok", "fits", "consistent")),
+            "assert bool($c), $m\n",
+        ),
+    ),
+    Rule(
+        "$f($*a, strict=True)",
+        ("$f($*a, strict=False)", "$f($*a)"),
+        (moved("strict"), "$f($*a, strict=not False)"),
+        where={"f": r"(^|\.)(zip|map|from_dict|instantiate|validate|parse|merge)$"},
+    ),
+    needs="assert strict",
+)
+
+RAISE = rewriting(
+    "validation-removed",
+    "G05",
+    Rule(
+        "raise ValueError($*a)\n",
+        ("pass\n", "warnings.warn($*a)\n", "print($*a)\n", "logger.debug($*a)\n", "logging.info($*a)\n"),
+        (
+            "raise ValueError($*a) from None\n",
+            vary("{m} = ValueError($*a)\nraise {m}\n", m=new_name("error", "failure", "problem")),
+            "print($*a)\nraise ValueError($*a)\n",
+            "logger.debug($*a)\nraise ValueError($*a)\n",
+            "warnings.warn($*a)\nraise ValueError($*a)\n",
+        ),
+        where={
+            "a": r"(?i)shape|dim|size|expect|must|mismatch|invalid|match|equal|divisible|length|range|positive|batch"
+        },
+    ),
+    Rule(
+        "torch.testing.assert_close($a, $b, $*r)\n",
+        (
+            "",
+            "torch.testing.assert_close($a, $b, rtol=1.0, atol=1.0)\n",
+            "torch.testing.assert_close($a, $a, $*r)\n",
+        ),
+        (
+            "torch.testing.assert_close(actual=$a, expected=$b, $*r)\n",
+            "torch.testing.assert_close($a, $b, $*r, check_dtype=True)\n",
+        ),
+    ),
+    Rule(
+        "$n % $d != 0",
+        ("$n % $d < 0", "$n % $d != 0 and $n < $d", "$d % $n != 0", "$n % 1 != 0"),
+        ("$n % $d > 0", "not $n % $d == 0", "0 != $n % $d", "$n // $d * $d != $n"),
+    ),
+    Rule(
+        "$n % $d == 0",
+        ("$n % $d >= 0", "$n % 1 == 0", "$n % $d == 0 or $n > $d"),
+        ("not $n % $d", "0 == $n % $d", "$n // $d * $d == $n"),
+        line=r"^\s*assert",
+    ),
+    needs="valueerror assert_close %",
+)
+
+OPERATORS = (
+    PRECISION,
+    NONFINITE,
+    REPLACED,
+    GUARD_GONE,
+    MATMUL,
+    EPSILON,
+    ASSERT,
+    RAISE,
+)
