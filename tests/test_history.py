@@ -319,7 +319,9 @@ def test_what_is_remembered_has_an_end(repository, monkeypatch):
     for name in ("REPOSITORIES", "MOST_REMEMBERED"):
         monkeypatch.setattr(lineage, name, 1)
     monkeypatch.setattr(history, "MOST_KEPT", 1)
-    commit(repository, "Fix the evaluation", {"train.py": FIXED.replace("model.eval()", "model.train(False)")})
+    commit(
+        repository, "Fix the evaluation", {"train.py": FIXED.replace("model.eval()", "model.train(False)")}
+    )
     assert len(inverses(repository, pair(FIXED, UNDONE))[0]) == 1
     assert len(lineage._PASTS) == len(history._KEPT) == 1
 

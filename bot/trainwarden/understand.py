@@ -22,7 +22,7 @@ from trainwarden.training import is_test, speaks_of_training
 from trainwarden.view import ChangeView, Edit, FileStatus, FileView, Mark
 
 _MOST_CHECKED = 1500
-"""Changed lines of a file that libcst reads a second time; it takes about 10 ms for a hundred."""
+"""Changed lines of a file that are read a second time; libcst, if it has to, takes about 10 ms for a hundred."""
 
 
 @dataclass(slots=True)
