@@ -7,6 +7,7 @@ Keras, Hugging Face Trainer, Lightning, fairseq and reinforcement learning speak
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import libcst as cst
 
@@ -173,3 +174,7 @@ def is_scheduler_step(call: cst.Call | None) -> bool:
         return False
     owner, _, name = dotted(call.func).rpartition(".")
     return name in ("step", "step_update", "step_and_update_lr") and is_scheduler(owner)
+
+
+Role = Callable[[cst.Call | None], bool]
+"""A question about a call."""

@@ -1,0 +1,3 @@
+"""The members are material to plant in; one of them looks like a test."""
+
+collect_ignore = ["members"]
