@@ -53,7 +53,7 @@ INIT_SCALE = rewriting(
     "F01",
     *(
         Rule(
-            f"$f($w, $*a, std=$s)",
+            "$f($w, $*a, std=$s)",
             (
                 vary("$f($w, $*a, std={v})", v=times("s", *_DOWN, *_UP)),
                 "$f($w, $*a, mean=$s, std=0.0)",
@@ -189,7 +189,7 @@ ACTIVATION = rewriting(
         Rule(
             f"{prefix}{name}($x)",
             (
-                f"$x.clamp(max=0)",
+                "$x.clamp(max=0)",
                 f"{prefix}{name}(-$x)",
                 "$x",
                 f"{prefix}{name}($x - 6)",

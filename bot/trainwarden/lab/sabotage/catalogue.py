@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from trainwarden.lab.sabotage import (
     architecture_attention,
+    architecture_flow,
     architecture_layers,
     checkpoints,
     concealment,
@@ -38,6 +39,7 @@ OPERATORS: tuple[Operator, ...] = (
     *randomness.OPERATORS,
     *architecture_layers.OPERATORS,
     *architecture_attention.OPERATORS,
+    *architecture_flow.OPERATORS,
     *numerics.OPERATORS,
     *distributed.OPERATORS,
     *checkpoints.OPERATORS,

@@ -177,7 +177,7 @@ SPLIT_BOUND = rewriting(
         ("$x[$n : len($x)]", "$x[$n:None]", "$x[$n::1]", "$x[int($n) :]"),
         where={
             "n": r"(?i)split|train|val|num_|n_|cut|border|bound|size|test",
-            "x": r"(?i)data|idx|ind|perm|sample|file|path|list|ids|set|lines|keys|images|rows",
+            "x": r"(?i)data|idx|ind|perm|order|sample|file|path|list|ids|set|lines|keys|images|rows",
         },
     ),
     Rule(
@@ -186,7 +186,7 @@ SPLIT_BOUND = rewriting(
         ("$x[0:$n]", "$x[:$n:1]", "$x[: int($n)]"),
         where={
             "n": r"(?i)split|n_train|num_train|n_val|num_val|train_size|val_size|cut|border|bound",
-            "x": r"(?i)data|idx|ind|perm|sample|file|path|list|ids|set|lines|keys|images|rows",
+            "x": r"(?i)data|idx|ind|perm|order|sample|file|path|list|ids|set|lines|keys|images|rows",
         },
     ),
     needs="split train val",

@@ -5,7 +5,11 @@ In: members that cast, check, divide and assert. Out: ``OPERATORS``.
 
 from __future__ import annotations
 
-from trainwarden.lab.sabotage.rewrite import Rule, moved, new_name, pick, rewriting, times, vary
+import random
+
+from trainwarden.lab.sabotage.rewrite import Rule, Site, moved, new_name, pick, rewriting, times, vary
+from trainwarden.lab.sabotage.spelling import quoted, used_names
+from trainwarden.lab.sabotage.surgery import code
 
 _LOW = pick("bfloat16", "float16")
 
@@ -138,7 +142,7 @@ NONFINITE = rewriting(
                 f"{lib}.isnan({lib}.{zero}($x))" if zero else "$x == float('nan')",
                 f"{lib}.isnan($x) and $x > 0",
             ),
-            ("$x != $x", f"not $x == $x", f"{lib}.isnan(float($x))"),
+            ("$x != $x", "not $x == $x", f"{lib}.isnan(float($x))"),
         )
         for lib, zero in (("np", "nan_to_num"), ("math", ""), ("jnp", "nan_to_num"))
     ),
@@ -189,20 +193,21 @@ GUARD_GONE = rewriting(
     "G02",
     Rule(
         "raise $e($*a)\n",
-        ("pass\n", "print($*a)\n", "logger.warning($*a)\n", "warnings.warn(str($e($*a)))\n"),
+        ("", "print($*a)\n", "logger.warning($*a)\n", "warnings.warn(str($e($*a)))\n"),
         (
             "raise $e($*a) from None\n",
             vary("{m} = $e($*a)\nraise {m}\n", m=new_name("error", "failure", "exc")),
             "print($*a)\nraise $e($*a)\n",
             "logger.warning($*a)\nraise $e($*a)\n",
         ),
-        where={"a": r"(?i)nan|inf\b|finite|diverg|overflow|loss"},
+        where={"a": r"(?i)\bnan|\binf\b|finite|diverg|overflow"},
     ),
     Rule(
         "sys.exit($*a)\n",
-        ("pass\n", "print($*a)\n", "loss = loss * 0\n", "loss = torch.nan_to_num(loss)\n"),
+        ("", "print($*a)\n", "loss = loss * 0\n", "loss = torch.nan_to_num(loss)\n"),
         ("raise SystemExit($*a)\n", "sys.stdout.flush()\nsys.exit($*a)\n"),
         inside=r"(?i)train|epoch|step",
+        about=r"isfinite|isnan|\binf\b",
     ),
     Rule(
         "$f($*a, error_if_nonfinite=$v)",
@@ -367,6 +372,21 @@ EPSILON = rewriting(
     needs="e- eps tol .0",
 )
 
+
+def _complaint(site: Site, rng: random.Random) -> str:
+    """A message in the words of the condition."""
+    names = [name for name in used_names(site.holes["c"][0]) if name != "self"] or ["value"]
+    subject = rng.choice(names)
+    words = (
+        f"unexpected {subject}",
+        f"wrong {subject}",
+        f"{subject} does not fit",
+        f"bad {subject}",
+        f"check {subject}",
+    )
+    return code(quoted(site.tree, rng.choice(words)))
+
+
 ASSERT = rewriting(
     "check-weakened",
     "G05",
@@ -375,17 +395,17 @@ ASSERT = rewriting(
         (
             "",
             "assert $c or True\n",
-            'assert ($c, "unexpected")\n',
+            vary("assert ($c, {m})\n", m=_complaint),
             "if __debug__ and False:\n    $0\n",
             "assert $c is not None\n",
             vary("try:\n    assert $c\nexcept AssertionError:\n    pass\n"),
         ),
         (
-            'assert $c, "unexpected"\n',
+            vary("assert $c, {m}\n", m=_complaint),
             "if not ($c):\n    raise AssertionError\n",
             "assert bool($c)\n",
             "if not ($c):\n    raise ValueError\n",
-            "assert ($c)  \nassert $c, 'unexpected'\n",
+            vary("assert $c, {m}\n", m=_complaint),
         ),
         where={"c": r"[=<>(]| in |isinstance"},
     ),
@@ -420,7 +440,7 @@ RAISE = rewriting(
     "G05",
     Rule(
         "raise ValueError($*a)\n",
-        ("pass\n", "warnings.warn($*a)\n", "print($*a)\n", "logger.debug($*a)\n", "logging.info($*a)\n"),
+        ("", "warnings.warn($*a)\n", "print($*a)\n", "logger.debug($*a)\n", "logging.info($*a)\n"),
         (
             "raise ValueError($*a) from None\n",
             vary("{m} = ValueError($*a)\nraise {m}\n", m=new_name("error", "failure", "problem")),

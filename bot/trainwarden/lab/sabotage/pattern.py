@@ -117,7 +117,7 @@ def filled(template: str, holes: Mapping[str, Sequence[cst.CSTNode]]) -> str:
         if hole[1]:
             return ", ".join(_argument(node) for node in nodes) or _NOTHING
         text = code(nodes[0]).strip()
-        return f"({text})" if is_loose(nodes[0]) and not _delimited(template, hole) else text
+        return f"({text})" if is_loose(nodes[0]) and binding(nodes[0]) <= _asked(template, hole) else text
 
     return _tidy(_HOLE.sub(fill, template))
 
@@ -163,10 +163,24 @@ def _argument(node: cst.CSTNode) -> str:
     return code(node.with_changes(**comma, **space)).strip()
 
 
-def _delimited(template: str, hole: re.Match[str]) -> bool:
+_LEVELS = (
+    (r"\*\*$", r"^(\*\*|\.|\[|\()", 13),
+    (r"(^|[(,=\s])[-~]$", r"^$^", 11),
+    (r"[-*/%@]$", r"^[*/%@]", 10),
+    (r"\+$", r"^$^", 9),
+    (r"[&^|]$|<<$|>>$", r"^([-+]|[&^|]|<<|>>)", 8),
+    (r"[<>]=?$|[=!]=$|\b(is|in)$", r"^([<>]|[=!]=|is\b|in\b|not\b)", 4),
+    (r"\b(not|and|or)$", r"^(and|or)\b", 2),
+    (r"\b(if|else|lambda.*:)$", r"^(if|else)\b", 0),
+)
+"""What stands before or after a hole, and how loosely its expression may bind at most to need parentheses there."""
+
+
+def _asked(template: str, hole: re.Match[str]) -> int:
     before, after = template[: hole.start()].rstrip(" "), template[hole.end() :].lstrip(" ")
-    opens = not before or before[-1] in "([{,\n" or re.search(r"[^=!<>+\-*/|&]=$", before) is not None
-    return opens and (not after or after[0] in ")]},\n" or after.startswith(("= ", "if ")))
+    return next(
+        (level for left, right, level in _LEVELS if re.search(left, before) or re.search(right, after)), -1
+    )
 
 
 def _tidy(text: str) -> str:

@@ -57,7 +57,6 @@ from trainwarden.lab.sabotage.surgery import (
     walk,
 )
 
-
 _text = lru_cache(maxsize=8192)(code)
 """Rules ask for the text of the same few nodes again and again."""
 
@@ -120,7 +119,7 @@ class Rule:
             return False
         if self.looped and not site.tree.loops(site.node):
             return False
-        if isinstance(site.node, cst.BaseExpression) and _is_written_to(site):
+        if isinstance(site.node, cst.BaseExpression) and _is_closed(site):
             return False
         if self.line and not re.search(
             self.line, code(site.tree.statement(site.node) or site.node), re.IGNORECASE
@@ -129,11 +128,14 @@ class Rule:
         return not self.inside or re.search(self.inside, site.where()) is not None
 
 
-def _is_written_to(site: Site) -> bool:
-    """Whether a value is stored there, rather than read."""
+_NOT_HERE = (cst.AssignTarget, cst.Del, cst.Annotation, cst.Decorator, cst.FormattedStringExpression)
+
+
+def _is_closed(site: Site) -> bool:
+    """Whether no other expression may stand there: a value is stored, or a string is around it."""
     below = site.node
     for above in site.tree.ancestors(site.node):
-        if isinstance(above, cst.AssignTarget | cst.Del | cst.Annotation | cst.Decorator):
+        if isinstance(above, _NOT_HERE):
             return True
         if isinstance(above, cst.AugAssign | cst.AnnAssign | cst.For | cst.CompFor) and above.target is below:
             return True
@@ -171,25 +173,31 @@ def _planted(rule: Rule, site: Site, rng: random.Random) -> Planted | None:
     bad = _first(site, rule.bad, rng, name, taken)
     if bad is None:
         return None
-    return Planted(bad, _honest(rule, site, rng, name, taken))
+    return Planted(bad[0], _honest(rule, site, rng, name, taken, deleted=_is_deletion(site, bad[1])))
+
+
+def _is_deletion(site: Site, text: str) -> bool:
+    found = assigned(site.tree.statement(site.node))
+    return not text.strip() or (
+        found is not None and found[1] is site.node and code(found[0]).strip() == text.strip()
+    )
 
 
 def _honest(
-    rule: Rule, site: Site, rng: random.Random, name: str | None, taken: set[str]
+    rule: Rule, site: Site, rng: random.Random, name: str | None, taken: set[str], *, deleted: bool
 ) -> cst.Module | None:
-    """An honest form; where the place is honest already, the old expression under a name."""
-    if "" in rule.bad and rng.random() < _DELETIONS:
-        deleted = _harmless_deletion(site, rng)
-        if deleted is not None:
-            return deleted
+    """An honest form; where the place is honest already, the old expression under a name.
+
+    The twin of a deletion is the deletion of a line that only tells somebody something; None where there is none.
+    """
+    if deleted:
+        return _harmless_deletion(site, rng)
     made = _first(site, rule.good, rng, name, taken)
-    if made is None and isinstance(site.node, cst.BaseExpression):
-        return written(site, code(site.node).strip(), _own_name(site, rng))
-    return made
-
-
-_DELETIONS = 0.5
-"""How often the twin of what may be a deletion is a deletion too, of a line that only tells somebody something."""
+    if made is not None:
+        return made[0]
+    if isinstance(site.node, cst.BaseExpression) and (aside := _own_name(site, rng)) is not None:
+        return written(site, code(site.node).strip(), aside)
+    return None
 
 
 def _harmless_deletion(site: Site, rng: random.Random) -> cst.Module | None:
@@ -200,7 +208,7 @@ def _harmless_deletion(site: Site, rng: random.Random) -> cst.Module | None:
 
 def _first(
     site: Site, forms: tuple[Form, ...], rng: random.Random, name: str | None, taken: set[str]
-) -> cst.Module | None:
+) -> tuple[cst.Module, str] | None:
     """The first of the forms, in a random order, that applies and gives a text of its own, which joins the taken."""
     for form in rng.sample(forms, len(forms)):
         template = form if isinstance(form, str) else form(site, rng)
@@ -210,7 +218,7 @@ def _first(
         made = written(site, text, name)
         if made is not None:
             taken.add(_squeezed(text))
-            return made
+            return made, text
     return None
 
 
