@@ -64,9 +64,14 @@ def options(arguments: argparse.Namespace, workers: int = 1) -> Options:
     )
 
 
+def model_folder(given: str | None) -> str | None:
+    """The model's folder that a flag or, without it, the environment names; None for the bundled one."""
+    return given or os.environ.get(MODEL_VARIABLE) or None
+
+
 def _scorer(arguments: argparse.Namespace, workers: int) -> ScorerChoice:
     """Where the model runs, by flag or environment; the operator's config may say more. Raises ``Misuse``."""
-    folder = arguments.model or os.environ.get(MODEL_VARIABLE)
+    folder = model_folder(arguments.model)
     if folder is not None and not Path(folder).is_dir():
         raise Misuse(f"the model {folder}: not a directory", "name a folder like models/change-risk")
     url = arguments.scorer or os.environ.get(SCORER_VARIABLE) or None

@@ -61,6 +61,7 @@ COMMANDS = (
     ),
     Command("action", "review the change of a GitHub Actions job", "trainwarden.entry.action"),
     Command("hook", "review what pre-commit is about to let through", "trainwarden.entry.hook"),
+    Command("model", "say what the classifier is, and measure it", "trainwarden.entry.commands_model"),
     Command("rules", "list, show, check, test, write and measure rules", "trainwarden.rules.command"),
     Command("serve", "run the GitHub App", "trainwarden.github.serve_command"),
     Command("app", "register or examine the GitHub App", "trainwarden.github.app_command"),

@@ -26,6 +26,7 @@ CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 GPU_BATCH = 64
 _QUIET = 4  # onnxruntime's level "fatal": a GPU that is not there is told by us, not by a page of its log
 _ERRORS = 3
+_QUANTIZED = b"DynamicQuantizeLinear"  # an operator of networks whose weights are int8
 
 
 class Embedded:
@@ -41,8 +42,8 @@ class Embedded:
         self._artifact = artifact
         self._encoder = load_encoder(artifact)
         self._device, self._threads, self._workers = device, threads, workers
-        self._runner: _Runner | None = None
-        self._inherited: list[_Runner] = []
+        self._runner: Runner | None = None
+        self._inherited: list[Runner] = []
         self.digest = artifact.digest
 
     @property
@@ -70,13 +71,13 @@ class Embedded:
         if self._runner is not None and self._runner.pid == os.getpid():
             self._runner = None
 
-    def _ready(self) -> _Runner:
+    def _ready(self) -> Runner:
         if self._runner is not None and self._runner.pid != os.getpid():
             # Destroying it here would wait for threads that only the parent has.
             self._inherited.append(self._runner)
             self._runner = None
         if self._runner is None:
-            self._runner = _Runner(self._artifact, self._device, *plan(self._threads, self._workers))
+            self._runner = Runner(self._artifact, self._device, *plan(self._threads, self._workers))
         return self._runner
 
 
@@ -87,8 +88,8 @@ def plan(threads: int, workers: int) -> tuple[int, bool]:
     return count, count * workers <= cores
 
 
-class _Runner:
-    """One session with its buffers, of one process."""
+class Runner:
+    """One session with its buffers, of one process. ``device`` is what it really runs on, ``precision`` how."""
 
     def __init__(self, artifact: Artifact, device: Device, threads: int, spin: bool) -> None:
         import numpy
@@ -98,12 +99,11 @@ class _Runner:
         self._session = _session(artifact, device, threads, spin)
         on_gpu = self._session.get_providers()[0] == CUDA
         self.device = "CUDA" if on_gpu else "CPU"
+        self.precision = _precision(artifact, on_gpu)
         self.largest = GPU_BATCH if on_gpu else 1
         self._binding = self._session.io_binding()
-        self._outputs = {
-            name: numpy.zeros(self.largest * width, numpy.float32)
-            for name, width in zip(OUTPUTS, (1, FAMILIES, LONGEST), strict=True)
-        }
+        self._outputs: dict[str, Any] = {}
+        self._room = 0
         self._lock = threading.Lock()
 
     def run(self, encoded: Sequence[Encoded], batch: Batch) -> Answer:
@@ -112,6 +112,7 @@ class _Runner:
         shapes = ((count,), (count, FAMILIES), (count, batch.length))
         tensors = [self._numpy.array(tensor, self._numpy.int64) for tensor in rows(encoded, batch)]
         with self._lock:
+            self._make_room(count)
             for name, tensor in zip(INPUTS, tensors, strict=True):
                 self._binding.bind_cpu_input(name, tensor)
             for name, shape in zip(OUTPUTS, shapes, strict=True):
@@ -121,9 +122,23 @@ class _Runner:
             self._binding.synchronize_outputs()
             return Answer(*(self._read(name, shape) for name, shape in zip(OUTPUTS, shapes, strict=True)))
 
+    def _make_room(self, count: int) -> None:
+        if count > self._room:
+            self._room = max(count, self.largest)
+            self._outputs = {
+                name: self._numpy.zeros(self._room * width, self._numpy.float32)
+                for name, width in zip(OUTPUTS, (1, FAMILIES, LONGEST), strict=True)
+            }
+
     def _read(self, name: str, shape: tuple[int, ...]) -> Any:
         size = self._numpy.prod(shape)
         return self._outputs[name][:size].reshape(shape).tolist()
+
+
+def _precision(artifact: Artifact, on_gpu: bool) -> str:
+    if on_gpu and HALF in artifact.files:
+        return "fp16"
+    return "int8" if _QUANTIZED in artifact.files[MODEL] else "fp32"
 
 
 def runtime() -> Any:
