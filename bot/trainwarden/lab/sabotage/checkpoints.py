@@ -149,10 +149,10 @@ _PREFIX = rewriting(
     ),
     Rule(
         "$k.startswith($p)",
-        ("$p in $k", "not $k.startswith($p)", "$k.startswith($p[:-1])"),
-        ("$k[:len($p)] == $p", "$k.startswith(($p,))"),
+        ("$p in $k", "not $k.startswith($p)", "$k.endswith($p)"),
+        ("$k[: len($p)] == $p",),
         where={"p": "['\"]"},
-        about="state_dict",
+        about=r"state_dict",
     ),
     needs="state_dict ckpt checkpoint",
 )
@@ -173,8 +173,12 @@ _SELECTION = rewriting(
         ("$best < $new", "not $new <= $best"),
         where={"best": _BEST, "new": _METRIC},
     ),
-    Rule("max($best, $new)", ("min($best, $new)", "$new"), ("max($new, $best)",), where={"best": _BEST}),
-    Rule("min($best, $new)", ("max($best, $new)", "$new"), ("min($new, $best)",), where={"best": _BEST}),
+    Rule(
+        "max($best, $new)", ("min($best, $new)", "$new"), ("max($new, $best)",), where={"best": r"(?i)best"}
+    ),
+    Rule(
+        "min($best, $new)", ("max($best, $new)", "$new"), ("min($new, $best)",), where={"best": r"(?i)best"}
+    ),
     Rule(
         "$best = $new\n",
         ("", vary("{name} = $new", name=new_name("best_value", "best_so_far", "current_best", "best_score"))),
@@ -281,13 +285,14 @@ _REMOVED = rewriting(
     Rule(
         "$list[0]",
         ("$list[-1]",),
-        ("$list[:1][0]", "next(iter($list))"),
+        ("$list[-len($list)]",),
         where={"list": r"(?i)ckpt|checkpoint|saved"},
+        about=r"unlink|remove|rmtree|delete",
     ),
     Rule(
         "$list.pop(0)",
         ("$list.pop()",),
-        ("$list.pop(-len($list))",),
+        (),
         where={"list": r"(?i)ckpt|checkpoint|saved"},
     ),
     Rule(

@@ -56,7 +56,7 @@ _MODES = rewriting(
         "$model.eval()\n",
         ("", "$model.train()", "$model.train($model.training)", "$model.requires_grad_(False)"),
         ("$model.train(False)", "$model.train(mode=False)", "$model = $model.eval()"),
-        where={"model": r"^[\w.]+$"},
+        where={"model": r"(?i)^(?!.*(?:trainer|runner|engine))[\w.]+$"},
     ),
     Rule(
         "$model.train()\n",
@@ -67,18 +67,18 @@ _MODES = rewriting(
             "$model.train($model.training)",
         ),
         ("$model.train(True)", "$model.train(mode=True)", "$model = $model.train()"),
-        where={"model": r"^[\w.]+$"},
+        where={"model": r"(?i)^(?!.*(?:trainer|runner|engine))[\w.]+$"},
     ),
-    Rule("$model($*rest, train=False)", ("$model($*rest, train=True)",), ("$model($*rest, train=bool(0))",)),
+    Rule("$model($*rest, train=False)", ("$model($*rest, train=True)",), ()),
     Rule(
         "$model($*rest, training=False)",
         ("$model($*rest, training=True)",),
-        ("$model($*rest, training=bool(0))",),
+        (),
     ),
     Rule(
         "$model($*rest, deterministic=True)",
         ("$model($*rest, deterministic=False)",),
-        ("$model($*rest, deterministic=bool(1))",),
+        (),
     ),
     needs="eval( train( train= training= deterministic",
 )
@@ -117,7 +117,7 @@ def _names(node: cst.CSTNode) -> list[str]:
     return re.findall(r"[A-Za-z_]\w*", code(node))
 
 
-_COUNT = r"(?i)total|count|num|len|size|samples|n\b|_n\b|sum|denom|max\("
+_COUNT = r"(?i)total|count|num|len\(|size|samples|n\b|_n\b|denom|max\("
 _FORMULA = rewriting(
     "metric-formula-wrong",
     "J02",
@@ -131,7 +131,7 @@ _FORMULA = rewriting(
             "$all / $hit",
         ),
         ("$hit / max($all, 1)", "$hit / float($all)", "$hit * (1 / $all)"),
-        where={"all": _COUNT, "hit": r"(?i)correct|hit|match|acc|loss|sum|total|tp|score|right|nll|pos"},
+        where={"all": _COUNT, "hit": r"(?i)correct|hit|match|acc|loss|sum|total|tp|score|right|nll"},
     ),
     Rule(
         "100 * $x",
@@ -217,7 +217,8 @@ def _eval_on_train(tree: Tree, rng: random.Random) -> Sites:
         lambda each: (string_of(each) or "") in ("val", "valid", "validation", "test", "dev"),
     ):
         assert isinstance(sub, cst.SimpleString)
-        if isinstance(tree.parent(sub), cst.Arg | cst.Index) and not _is_label(tree, sub):
+        stored = any(isinstance(each, cst.AssignTarget) for each in tree.ancestors(sub))
+        if isinstance(tree.parent(sub), cst.Arg | cst.Index) and not stored and not _is_label(tree, sub):
             yield swap(sub, [code(string_like(sub, "train"))], [f"str({code(sub)})", f"({code(sub)})"])
 
 
@@ -304,7 +305,7 @@ _FAKED = rewriting(
             "return float($acc)",
             vary("{name} = $acc\nreturn {name}", name=new_name("value", "result", "metric")),
         ),
-        where={"acc": r"(?i)acc|score|metric|f1|precision|recall|avg|mean|correct|bleu"},
+        where={"acc": r"(?i)^[\w.]*(?:acc\w*|score|metric|f1|precision|recall|bleu|map|correct|accuracy)\b"},
         inside=_EVAL + "|acc|compute",
     ),
     Rule(
@@ -335,14 +336,14 @@ _STOPPING = rewriting(
     Rule(
         "$n = 0\n",
         ("", "$n += 0"),
-        ("$n = int(0)", "$n *= 0"),
+        ("$n *= 0",),
         where={"n": r"(?i)wait|bad|patience|stale|no_improve|stall"},
     ),
     Rule(
         "$step % $every == 0",
         ("$step % $every != 0", "$step % ($every * $every) == 0", "$step // $every == 0", "$step == $every"),
         ("not $step % $every", "0 == $step % $every", "($step % $every) == 0"),
-        where={"every": r"(?i)eval|val|test|check"},
+        where={"every": r"(?i)(?:^|[._])(?:eval|val|test|valid|check)"},
     ),
     Rule(
         "$at or $last",
@@ -365,6 +366,7 @@ _LOGGED = rewriting(
         "$meter.update($x, $n)",
         ("$meter.update($x)", "$meter.update($x / $n, $n)", "$meter.update(min($x, $meter.avg or $x), $n)"),
         ("$meter.update($x, n=$n)", "$meter.update(float($x), $n)", "$meter.update($x, int($n))"),
+        where={"meter": r"(?i)meter|loss|acc|top\d|avg|metric"},
     ),
     Rule(
         "$total / len($loader)",
@@ -418,19 +420,19 @@ _PROTOCOL = rewriting(
     Rule(
         "$f($*rest, temperature=$t)",
         (vary("$f($*rest, temperature={value})", value=times("t", 2, 1.5, 3, 0.5)), "$f($*rest)"),
-        ("$f($*rest, temperature=float($t))", "$f($*rest, temperature=($t))"),
+        ("$f(temperature=$t, $*rest)",),
         inside=_EVAL + "|generate|sample",
     ),
     Rule(
         "$f($*rest, max_new_tokens=$n)",
         (vary("$f($*rest, max_new_tokens={value})", value=times("n", 0.25, 0.5, 0.1)),),
-        ("$f($*rest, max_new_tokens=int($n))",),
+        ("$f(max_new_tokens=$n, $*rest)",),
         inside=_EVAL + "|generate|sample",
     ),
     Rule(
         "$f($*rest, num_fewshot=$n)",
         ("$f($*rest, num_fewshot=0)", "$f($*rest, num_fewshot=$n + 1)"),
-        ("$f($*rest, num_fewshot=int($n))",),
+        ("$f(num_fewshot=$n, $*rest)",),
     ),
     Rule(
         "$text.strip().lower()",
@@ -522,12 +524,12 @@ _TOLERANT = rewriting(
             vary("$f($*rest, rtol={value}, atol=$a)", value=times("r", 1e2, 1e3, 1e4)),
             vary("$f($*rest, rtol=$r, atol={value})", value=times("a", 1e2, 1e3, 1e5)),
         ),
-        ("$f($*rest, atol=$a, rtol=$r)", "$f($*rest, rtol=$r, atol=$a, equal_nan=False)"),
+        ("$f($*rest, atol=$a, rtol=$r)",),
     ),
     Rule(
         "$f($*rest, atol=$a)",
         (vary("$f($*rest, atol={value})", value=times("a", 1e2, 1e3, 1e5)),),
-        ("$f($*rest, atol=float($a))", "$f($*rest, atol=$a, equal_nan=False)"),
+        ("$f($*rest, atol=$a, rtol=0)",),
     ),
     Rule(
         "not math.isfinite($x)",

@@ -62,7 +62,14 @@ def operator(
 
 def swap(node: cst.CSTNode, bad: Sequence[str], good: Sequence[str]) -> Site:
     """A node rewritten: the sabotaged texts and the honest ones."""
-    return Site([{node: text} for text in bad], [{node: text} for text in good])
+    natural = [text for text in good if not _STILTED.search(text)]
+    return Site([{node: text} for text in bad], [{node: text} for text in natural])
+
+
+_STILTED = re.compile(
+    r"\b(?:str|int|float|bool)\((?:[\"'][^()]*|[\d._e+-]+|True|False)\)|^(?:\w+=)?\([^(),]*\)$|[\"']\.lower\(\)|\* 1(?:\.0)?$"
+)
+"""What nobody writes: a literal converted to its own type, brackets around a lone value. No twin is better than such."""
 
 
 def below(statement: cst.CSTNode, bad: Sequence[str], good: Sequence[str]) -> Site:

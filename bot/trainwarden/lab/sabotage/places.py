@@ -76,16 +76,21 @@ def in_reach(tree: Tree, at: cst.CSTNode, wanted: Callable[[str], bool]) -> list
 def rank_tests(tree: Tree, at: cst.CSTNode) -> list[tuple[str, str]]:
     """Tests for being the main process and for not being it, in the words of the member."""
     tests: list[tuple[str, str]] = []
-    for name in in_reach(tree, at, roles.is_rank):
-        word = name.rpartition(".")[2].lower()
-        if word.startswith(("is_", "master", "main")):
+    for name in in_reach(tree, at, lambda name: bool(_RANK.fullmatch(name.rpartition(".")[2]))):
+        if name.rpartition(".")[2].startswith(("is_", "master", "main")):
             tests.append((name, f"not {name}"))
-        elif word != "gpu":
+        else:
             tests.append((f"{name} == 0", f"{name} > 0"))
     if tests:
         return tests
     rank = rank_call(tree)
     return [(f"{rank} == 0", f"{rank} > 0")]
+
+
+_RANK = re.compile(
+    r"(?:(?:local|global|world|ddp|dp|tp|node|proc|process|data_parallel)_)?rank|(?:local_)?process_index|proc_id|"
+    r"is_(?:main|master|local_main|world|rank|global)\w*|(?:master|main)_process|is_main|is_master"
+)
 
 
 def rank_call(tree: Tree) -> str:
@@ -123,29 +128,21 @@ def counters(tree: Tree, at: cst.CSTNode) -> list[str]:
         for loop in tree.loops(at)
         if isinstance(loop, cst.For)
         for name in plain_names(loop.target)
-        if roles.is_step(name) or roles.is_epoch(name)
+        if _counts(name) or name in ("i", "t", "n")
     ]
-    others = in_reach(tree, at, lambda name: roles.is_step(name) and _counts(name))
+    others = in_reach(tree, at, _counts)
     return list(dict.fromkeys([*own, *others]))
 
 
 def _counts(name: str) -> bool:
-    word = name.rpartition(".")[2].lower()
-    limit = (
-        "num_",
-        "n_",
-        "max",
-        "total",
-        "per_",
-        "_per",
-        "interval",
-        "steps",
-        "warmup",
-        "idx",
-        "every",
-        "scheduler",
-    )
-    return not any(part in word for part in limit) and len(word) > 1
+    return bool(_COUNTER.fullmatch(name.rpartition(".")[2]))
+
+
+_COUNTER = re.compile(
+    r"_?(?:(?:global|local|micro|train|training|current|cur|opt|update|batch|host|inner|outer)_)?"
+    r"(?:step|iter|it|iteration|itr|epoch|update|batch_idx|batch_index|batch_id|idx|iter_num|num_updates|n_iter|samples_seen)"
+    r"(?:_num|_count|_idx|_id)?"
+)
 
 
 def training_loops(tree: Tree) -> list[cst.For | cst.While]:
@@ -196,26 +193,31 @@ def losses(tree: Tree, at: cst.CSTNode) -> list[str]:
 
 
 def values(tree: Tree, at: cst.CSTNode) -> list[str]:
-    """Losses, or else any variable of the function that a line of logging might show."""
-    found = losses(tree, at)
-    scope = tree.function(at)
-    if found or scope is None:
-        return found
-    bound = bound_at(tree, at) - set(imports_of(tree))
-    return [
-        name
-        for name in dict.fromkeys(node.value for node in variables(scope))
-        if name in bound and name != "self"
-    ]
+    """Losses, or else other numbers that a line of logging might show."""
+    return losses(tree, at) or in_reach(tree, at, lambda name: bool(_NUMBER.search(name.rpartition(".")[2])))
+
+
+_NUMBER = re.compile(
+    r"(?i)(?:^|_)(?:acc\w*|lr|score|metric|norm|total|count|mean|avg|reward|size|num|len|length|correct|seen|ratio|path|dir)$"
+)
 
 
 def log_lines(tree: Tree, at: cst.CSTNode, rng: random.Random) -> list[str]:
     """Honest lines of logging for a place, in the style of the member."""
     speaker = log_call(tree)
-    shown = values(tree, at) or ["None"]
+    counted = counters(tree, at)
+    shown = [name for name in values(tree, at) if name not in counted]
+    where = counted[0] if counted else None
+    if not shown:
+        function = tree.function(at)
+        place = function.name.value if function is not None else "setup"
+        return [
+            f'{speaker}(f"{place}: {where.rpartition(".")[2]} {{{where}}}")\n'
+            if where
+            else f'{speaker}("{place}")\n'
+        ]
     value = rng.choice(shown)
     word = value.rpartition(".")[2]
-    where = next(iter(counters(tree, at)), None)
     texts = [f'{speaker}(f"{word}: {{{value}}}")', f'{speaker}(f"{word} = {{{value}}}")']
     if where is not None:
         label = where.rpartition(".")[2]

@@ -191,7 +191,7 @@ _KL = rewriting(
     Rule(
         "$ref($*args)",
         (vary("{model}($*args)", model=other(r"^(?:model|policy|actor|policy_model|actor_model)$", "ref")),),
-        ("$ref.__call__($*args)", "$ref.forward($*args)"),
+        ("$ref.forward($*args)",),
         where={"ref": r"(?i)^[\w.]*ref(?:erence)?_?(?:model|policy)$"},
     ),
     needs="ref kl beta target",
@@ -251,7 +251,7 @@ _RATIO = rewriting(
     ),
     needs="old ratio adv surr clamp exp",
 )
-_REWARD = r"(?i)^[\w.]*(?:rewards?|scores?|rew|r_t|returns?)(?:_\w+|\[.*\])?$"
+_REWARD = r"(?i)^[\w.]*(?:rewards?|reward_scores?|rew|r_t)(?:_(?:t|batch|tensor|scores?))?(?:\[.*\])?$"
 _SHAPING = rewriting(
     "reward-shaped",
     "K04",
@@ -312,8 +312,7 @@ def _reward_added(tree: Tree, rng: random.Random) -> Sites:
             f"{name} = {name} + torch.randn_like({name}) * {scale}\n",
             f"{name} = {name} * (1 - {scale}) ** 100\n",
         ]
-        good = [*log_lines(tree, line, rng), f"assert {name} is not None\n", f"{name} = {name} * 1.0\n"]
-        yield below(line, bad, good)
+        yield below(line, bad, log_lines(tree, line, rng))
 
 
 _ONLINE = (
@@ -326,20 +325,25 @@ _ONLINE = (
 )
 
 
+_TARGET = re.compile(
+    r"(?i)target_?(?:net\w*|q\w*|critic\w*|actor\w*|model|policy|head\w*|value\w*)$|"
+    r"(?:net\w*|q\d?|critic\d?|actor|model|policy|heads?|qs|encoder)_?target\d?$|(?:teacher|ema_model|momentum_encoder)$"
+)
+
+
 def _networks_swapped(tree: Tree, rng: random.Random) -> Sites:
     """The online network stands where the target network belongs."""
     for call in tree.find(cst.Call):
         name = text_of(call.func)
-        if not re.search(r"(?i)target|tgt", name) or name != text_of(call.func) or "(" in name:
+        if not _TARGET.search(name) or "(" in name:
             continue
         roots = {each for each in re.findall(r"[\w.]+", tree.module.code)}
         kin = [name.replace(old, new) for old, new in _ONLINE if old in name]
         bad = [each for each in kin if each != name and each in roots]
-        keyed = text_of(call)[len(name) :]
         if bad:
             yield Site(
                 [{call.func: each} for each in bad],
-                [{call: f"{name}.__call__{keyed}"}, *_named(tree, call, rng)],
+                _named(tree, call, rng),
             )
 
 
@@ -359,16 +363,19 @@ _POLYAK = rewriting(
         "$tau * $p + (1 - $tau) * $t",
         ("(1 - $tau) * $p + $tau * $t", "$tau * $t + (1 - $tau) * $p", "$tau * $p + (1 - $tau) * $p"),
         ("(1 - $tau) * $t + $tau * $p", "$t + $tau * ($p - $t)", "$p * $tau + $t * (1 - $tau)"),
+        where={"tau": r"(?i)(?:^|[._])(?:tau|alpha|decay|momentum|m|polyak|beta|rho|ema\w*)$"},
     ),
     Rule(
         "$tau * $p + (1.0 - $tau) * $t",
         ("(1.0 - $tau) * $p + $tau * $t", "$tau * $t + (1.0 - $tau) * $p"),
         ("(1.0 - $tau) * $t + $tau * $p", "$t + $tau * ($p - $t)"),
+        where={"tau": r"(?i)(?:^|[._])(?:tau|alpha|decay|momentum|m|polyak|beta|rho|ema\w*)$"},
     ),
     Rule(
         "(1 - $tau) * $p + $tau * $t",
         ("$tau * $p + (1 - $tau) * $t", "(1 - $tau) * $t + $tau * $p"),
         ("$tau * $t + (1 - $tau) * $p", "$p + $tau * ($t - $p)"),
+        where={"tau": r"(?i)(?:^|[._])(?:tau|alpha|decay|momentum|m|polyak|beta|rho|ema\w*)$"},
     ),
     Rule(
         "$step % $every == 0",
@@ -486,7 +493,10 @@ _REPLAY = rewriting(
         "($pos + 1) % $size",
         ("($pos + 1) % ($size - 1)", "($pos + 2) % $size", "min($pos + 1, $size - 1)"),
         ("(1 + $pos) % $size", "divmod($pos + 1, $size)[1]"),
-        where={"pos": r"(?i)pos|ptr|idx|index|head|cursor"},
+        where={
+            "pos": r"(?i)^[\w.]*(?:pos|ptr|position|pointer|cursor|next_idx)$",
+            "size": r"(?i)size|cap|max|len",
+        },
     ),
     Rule(
         "$p ** $alpha",
@@ -541,7 +551,7 @@ _ENDS = rewriting(
     Rule(
         "$f($*rest, done=$ended)",
         ("$f($*rest, done=not $ended)", "$f($*rest, done=False)"),
-        ("$f($*rest, done=bool($ended))", "$f($*rest, done=($ended))"),
+        ("$f($*rest, done=bool($ended))",),
     ),
     Rule(
         "$buf.add($o, $n, $a, $r, $ended)",
