@@ -260,8 +260,12 @@ def choose(rng: random.Random, among: Sequence[T]) -> T | None:
     return rng.choice(among) if among else None
 
 
+@lru_cache(maxsize=20_000)
 def code(node: cst.CSTNode) -> str:
-    """The text of a node; a statement's ends in a line feed and starts with the comments above it."""
+    """The text of a node; a statement's ends in a line feed and starts with the comments above it.
+
+    Kept by the identity of the node, which never changes: a hundred operators ask for the same text.
+    """
     return _BLANK.code_for_node(node)
 
 
