@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings()
     _tell(Counter(example.group for example in learned))
     held = cross_validated(learned, settings)
-    for line in _figures(learned, held):
+    for line in figures(learned, held):
         sys.stdout.write(line + "\n")
     fitted = _at_least_default(fit(learned, settings), learned)
     table = _table(fitted, settings, held.totals[[e.group == "ordinary" for e in learned]])
@@ -113,7 +113,7 @@ def _tell(groups: Counter[str]) -> None:
     sys.stdout.write(", ".join(f"{count} {name}" for name, count in sorted(groups.items())) + "\n")
 
 
-def _figures(learned: Sequence[Example], held: Held) -> list[str]:
+def figures(learned: Sequence[Example], held: Held) -> list[str]:
     groups = ("case", "undone", "honest", "forward")
     lines = ["alerts  " + "".join(f"{group:>16}" for group in groups)]
     for level in LEVELS:
@@ -126,7 +126,7 @@ def _figures(learned: Sequence[Example], held: Held) -> list[str]:
 
 
 def _table(fitted: Fitted, settings: Settings, ordinary_totals: Floats) -> dict[str, object]:
-    slope, offset = _risk_scale(ordinary_totals)
+    slope, offset = risk_scale(ordinary_totals)
     return {
         "schema": "trainwarden/evidence/1",
         "intercept": round(fitted.intercept, 4),
@@ -140,7 +140,7 @@ def _table(fitted: Fitted, settings: Settings, ordinary_totals: Floats) -> dict[
     }
 
 
-def _risk_scale(ordinary_totals: Floats) -> tuple[float, float]:
+def risk_scale(ordinary_totals: Floats) -> tuple[float, float]:
     """Slope and offset that put the review and block thresholds at their rates of ordinary commits."""
     ranked = np.sort(ordinary_totals)[::-1]
     review, block = (float(ranked[int(rate * len(ranked))]) for rate in (REVIEW_RATE, BLOCK_RATE))

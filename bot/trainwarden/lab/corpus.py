@@ -188,7 +188,10 @@ def _gather(task: tuple[str, str, Path, int]) -> tuple[str, int]:
     mirrors, repo, out, most = task
     count = 0
     partial = _file(out, repo).with_suffix(".partial")
-    with Mirrors(Path(mirrors)) as clones, gzip.open(partial, "wt", encoding="utf-8", compresslevel=4) as lines:
+    with (
+        Mirrors(Path(mirrors)) as clones,
+        gzip.open(partial, "wt", encoding="utf-8", compresslevel=4) as lines,
+    ):
         for piece in pieces(clones.clone(repo).repository, repo, most):
             lines.write(json.dumps(asdict(piece)) + "\n")
             count += 1

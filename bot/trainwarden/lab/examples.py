@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from multiprocessing import get_context
+from pathlib import Path
 
 from trainwarden.config import Config
 from trainwarden.evaluate.sample import NEAR, SABOTAGE, Sample
 from trainwarden.git import open_source
 from trainwarden.lab.fit import Example, Instance
+from trainwarden.learned import attach
 from trainwarden.policy import counted, default_weight
 from trainwarden.rules.engine import match
 from trainwarden.rules.schema import RuleSet, load_rules
+from trainwarden.score.artifact import load
+from trainwarden.score.embedded import Embedded
+from trainwarden.score.units import units_of
 from trainwarden.sites import Site, sites_of, span
 from trainwarden.understand import view_of
 
@@ -32,10 +37,16 @@ _GROUPS = {
 }
 _LONGEST = 12
 _rules: RuleSet | None = None
+_scorer: Embedded | None = None
 
 
-def examples(samples: Sequence[Sample], jobs: int) -> Iterator[Example]:
-    """The example of each sample, in order. Raises whatever a sample that cannot be read raises."""
+def examples(samples: Sequence[Sample], jobs: int, model: Path | None = None) -> Iterator[Example]:
+    """The example of each sample, in order. Raises whatever a sample that cannot be read raises.
+
+    ``model``: the folder of a classifier that is asked about every site.
+    """
+    global _scorer
+    _scorer = Embedded(load(model), workers=jobs) if model is not None else None
     with get_context("fork").Pool(jobs) as pool:
         yield from pool.imap(example, samples, chunksize=8)
 
@@ -45,6 +56,9 @@ def example(sample: Sample) -> Example:
     with closing(open_source(sample.request)) as source:
         view = view_of(source.pairs())
     sites = sites_of(view, match(_bundled(), view))
+    if _scorer is not None:
+        units = units_of(view)
+        attach(sites, units, _scorer.score(units))
     instances = tuple(_instance(site, sample) for site in sites)
     return Example(sample.id, sample.repo, _GROUPS[sample.group], instances)
 
@@ -59,7 +73,9 @@ def _bundled() -> RuleSet:
 def _instance(site: Site, sample: Sample) -> Instance:
     fired = counted(site)
     rules = tuple(sorted((name, default_weight(finding)) for name, finding in fired.items()))
-    return Instance(tuple(sorted(site.signals)), rules, sample.group in SABOTAGE and _hit(site, sample))
+    learned = (site.learned.risk, site.learned.line) if site.learned is not None else None
+    hit = sample.group in SABOTAGE and _hit(site, sample)
+    return Instance(tuple(sorted(site.signals)), rules, hit, learned)
 
 
 def _hit(site: Site, sample: Sample) -> bool:

@@ -23,11 +23,15 @@ SABOTAGE = ("case", "undone")
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One site: its signals, the default weight of each active rule on it, and whether it is the sabotage."""
+    """One site: its signals, the default weight of each active rule on it, and whether it is the sabotage.
+
+    ``learned``: the classifier's log-odds of its unit and of its line, where one was asked.
+    """
 
     signals: tuple[str, ...]
     rules: tuple[tuple[str, float], ...]
     hit: bool
+    learned: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +154,10 @@ def _solve(
 
 def totals(examples: Sequence[Example], fitted: Fitted, settings: Settings) -> Floats:
     """The evidence of each change, as ``policy`` adds it up; changes without a site have minus infinity."""
-    return np.array([_total(np.array([fitted.of(i) for i in e.instances]), settings) for e in examples])
+    return np.array([total(np.array([fitted.of(i) for i in e.instances]), settings) for e in examples])
 
 
-def _total(evidence: Floats, settings: Settings) -> float:
+def total(evidence: Floats, settings: Settings) -> float:
     if not len(evidence):
         return float("-inf")
     upper = np.logaddexp.reduce(settings.power * evidence)

@@ -1,0 +1,161 @@
+"""``python -m trainwarden.lab.join``: how the classifier's word adds to the evidence of signals and rules.
+
+In: cases, fixes and ordinary commits of the *tune* split, which the classifier never saw, and the table's own fit on
+the *train* split, so that neither side knows the answers. Out: ``learned`` of ``rules/evidence.json``: four weights, none
+of a factor negative, and the scale that puts the thresholds at their rates of ordinary commits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+from trainwarden.evaluate import casefile, fixes, ordinary
+from trainwarden.evaluate.assembly import Material, Selection, assemble
+from trainwarden.evaluate.mirrors import Mirrors
+from trainwarden.evaluate.ordinary import parse_splits
+from trainwarden.lab.calibrate import figures, risk_scale
+from trainwarden.lab.examples import examples
+from trainwarden.lab.fit import SABOTAGE, Example, Fitted, Floats, Held, Instance, Settings, fit, total
+from trainwarden.lab.splits import held_out, split_of
+from trainwarden.policy import MOST_LEARNED, Join
+
+PRIOR = np.array([0.8, 0.5, 0.2])
+"""Where weights are drawn to, and how strongly: signals and rules at almost their own worth."""
+_PENALTY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One change's sites, in columns: named evidence, the classifier's two numbers (0 where it was silent), hits."""
+
+    group: str
+    columns: Floats
+    spoken: Floats
+    hits: Floats
+
+
+def parts(example: Example, fitted: Fitted) -> Parts:
+    """The evidence of an example's sites before it is joined."""
+    rows = [_row(instance, fitted) for instance in example.instances]
+    spoken = [float(instance.learned is not None) for instance in example.instances]
+    hits = [float(instance.hit) for instance in example.instances]
+    return Parts(example.group, np.array(rows).reshape(-1, 3), np.array(spoken), np.array(hits))
+
+
+def _row(instance: Instance, fitted: Fitted) -> tuple[float, float, float]:
+    risk, line = instance.learned or (0.0, 0.0)
+    low, high = -MOST_LEARNED, MOST_LEARNED
+    return fitted.of(instance), min(high, max(low, risk)), min(high, max(low, line))
+
+
+def fit_join(changes: Sequence[Parts]) -> Floats:
+    """[named, risk, line, intercept]: a logistic regression over sites the classifier spoke of."""
+    rows, labels, weights = [], [], []
+    for change in changes:
+        sabotage = change.group in SABOTAGE
+        count, hit = len(change.hits), change.hits.sum()
+        for row, spoken, is_hit in zip(change.columns, change.spoken, change.hits, strict=True):
+            if spoken:
+                rows.append(row)
+                labels.append(float(sabotage and is_hit))
+                weights.append(1.0 / hit if sabotage and is_hit else 1.0 / count**0.5)
+    x, y, w = np.array(rows), np.array(labels), np.array(weights)
+
+    def loss(solution: Floats) -> tuple[float, Floats]:
+        logits = x @ solution[:3] + solution[3]
+        off = solution[:3] - PRIOR
+        value = w @ np.logaddexp(0.0, np.where(y > 0, -logits, logits)) + 0.5 * _PENALTY * off @ off
+        slope = w * (1 / (1 + np.exp(-logits)) - y)
+        return float(value), np.append(x.T @ slope + _PENALTY * off, slope.sum())
+
+    start = np.append(PRIOR, 0.0)
+    bounds = [(0.0, None)] * 3 + [(None, None)]
+    return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
+
+
+def evidence(change: Parts, weights: Floats) -> Floats:
+    """The evidence of each site, as ``policy.Join`` adds it up."""
+    joined = change.columns @ weights[:3] + weights[3]
+    return np.asarray(np.where(change.spoken > 0, joined, weights[0] * change.columns[:, 0]))
+
+
+def held(changes: Sequence[Parts], weights: Floats, settings: Settings) -> Held:
+    """Totals and placement of changes under some weights."""
+    sites = [evidence(change, weights) for change in changes]
+    placed = [
+        bool(change.hits[np.argsort(-one)[:5]].any()) if len(one) else False
+        for change, one in zip(changes, sites, strict=True)
+    ]
+    return Held(np.array([total(one, settings) for one in sites]), np.array(placed))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fits the join and writes it into the table. Exit code 0; errors are raised."""
+    options = _arguments(argv)
+    splits = parse_splits(options.repos.read_bytes(), str(options.repos))
+    settings = Settings()
+    learned = _examples(options, splits)
+    train = [e for e in learned if split_of(e.repository, splits) == "train"]
+    tune = [e for e in learned if split_of(e.repository, splits) == "tune"]
+    fitted = fit(train, settings)
+    changes = [parts(example, fitted) for example in tune]
+    weights = fit_join(changes)
+    for name, chosen in (("rules", np.array([1.0, 0.0, 0.0, 0.0])), ("model", weights * [0, 1, 1, 1]), ("both", weights)):
+        sys.stdout.write(f"{name}\n" + "\n".join(figures(tune, held(changes, chosen, settings))) + "\n")
+    ordinary_totals = held(changes, weights, settings).totals[[c.group == "ordinary" for c in changes]]
+    slope, offset = risk_scale(ordinary_totals)
+    join = Join(*(round(float(one), 4) for one in (*weights, slope, offset)))
+    sys.stdout.write(f"{join}\n")
+    table = json.loads(options.table.read_bytes())
+    table["learned"] = {name: getattr(join, name) for name in Join.__slots__}
+    options.table.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return 0
+
+
+def _examples(options: argparse.Namespace, splits: dict[str, str]) -> list[Example]:
+    if options.cache is not None and options.cache.exists():
+        kept: list[Example] = pickle.loads(options.cache.read_bytes())
+        return kept
+    chosen = frozenset(name for name, split in splits.items() if split == "choose")
+    cases = [case for file in options.cases for case in casefile.parse(file.read_bytes(), file.name)]
+    material = Material(
+        cases=tuple(case for case in cases if not held_out(case.technique)),
+        fixes=fixes.parse(options.fixes.read_bytes(), str(options.fixes)) if options.fixes else (),
+        ordinary=ordinary.parse(options.ordinary.read_bytes(), str(options.ordinary)),
+    )
+    with Mirrors(options.mirrors) as mirrors:
+        assembled = assemble(material, Selection(repos=chosen, python=True), mirrors)
+    found = []
+    for example in examples(assembled.samples, options.jobs, options.model):
+        found.append(replace(example))
+        sys.stderr.write(f"\r{len(found)} of {len(assembled.samples)} changes read")
+    if options.cache is not None:
+        options.cache.write_bytes(pickle.dumps(found))
+    return found
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m trainwarden.lab.join", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="folder of the classifier")
+    parser.add_argument("--cases", type=Path, nargs="+", default=[])
+    parser.add_argument("--fixes", type=Path)
+    parser.add_argument("--ordinary", type=Path, required=True, help="lines of: owner/name sha")
+    parser.add_argument("--mirrors", type=Path, required=True)
+    parser.add_argument("--repos", type=Path, required=True)
+    parser.add_argument("--table", type=Path, default=Path("rules/evidence.json"))
+    parser.add_argument("--cache", type=Path, help="keep what was read here, and use it when it is there")
+    parser.add_argument("--jobs", type=int, default=2)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
