@@ -17,7 +17,18 @@ from trainwarden.score.features import BAG, Encoder
 COLD, HOT, UNKNOWN = 0, 1, 2
 _VAGUE = frozenset({"mined", "undone", "undone-later"})
 """Groups whose sabotage is known by its commit only: which of its lines carry it is not."""
-GROUPS = ("ordinary", "reversed", "mined", "planted", "twin", "sabotaged", "clean", "honest", "undone", "forward")
+GROUPS = (
+    "ordinary",
+    "reversed",
+    "mined",
+    "planted",
+    "twin",
+    "sabotaged",
+    "clean",
+    "honest",
+    "undone",
+    "forward",
+)
 Array = npt.NDArray[np.int64]
 
 
@@ -75,7 +86,15 @@ class Dataset:
             first, last = int(a["bags"][i]), int(a["bags"][i + 1])
             signals[row, : last - first] = a["signals"][first:last]
         picked = np.asarray(chosen)
-        plain = (ids, tags, signals, hot, self.label[picked], a["family"][picked].astype(np.int64), self.pair[picked])
+        plain = (
+            ids,
+            tags,
+            signals,
+            hot,
+            self.label[picked],
+            a["family"][picked].astype(np.int64),
+            self.pair[picked],
+        )
         return Batch(*(torch.from_numpy(one) for one in plain))
 
     def save(self, path: Path) -> None:

@@ -120,7 +120,7 @@ def arsenal(rng: random.Random, withheld: bool, used: Counter[str]) -> list[Oper
             families.setdefault(operator.technique[0], []).append(operator)
     chosen: list[Operator] = []
     for family, operators in families.items():
-        chosen += rng.sample(operators, min(len(operators), 1 if family in _ANYWHERE else 6))
+        chosen += rng.sample(operators, min(len(operators), 1 if family in _ANYWHERE else 14))
     return chosen
 
 
@@ -157,7 +157,9 @@ def sample_rows(sample: Sample) -> list[Row]:
         edited = [s.line for s in unit.statements if s.edited]
         hot = tuple(line for line in edited if truth is None or _near(line, truth, NEAR))
         technique = sample.technique[0] if sample.technique else ""
-        rows.append(Row(unit, int(bool(hot)), hot, sample.group, sample.repo, sample.pair or sample.id, technique))
+        rows.append(
+            Row(unit, int(bool(hot)), hot, sample.group, sample.repo, sample.pair or sample.id, technique)
+        )
     return rows
 
 
@@ -265,9 +267,15 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--mirrors", type=Path, required=True, help="folder of bare clones, owner+name each")
     parser.add_argument("--repos", type=Path, required=True, help="lines of: owner/name choose|report")
-    parser.add_argument("--out", type=Path, required=True, help="the working folder of trainwarden.lab.corpus")
-    parser.add_argument("--shard", metavar="K/N", help="plant sabotage in one N-th of the pieces instead, K from 0")
-    parser.add_argument("--split", default="", help="plant only in repositories of this split: train, tune, report")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the working folder of trainwarden.lab.corpus"
+    )
+    parser.add_argument(
+        "--shard", metavar="K/N", help="plant sabotage in one N-th of the pieces instead, K from 0"
+    )
+    parser.add_argument(
+        "--split", default="", help="plant only in repositories of this split: train, tune, report"
+    )
     parser.add_argument("--most", type=int, default=2, help="plantings a piece (default 2)")
     parser.add_argument("--cases", type=Path, nargs="*", default=[], help="read these case files instead")
     parser.add_argument("--fixes", type=Path, help="read this table of fixes as well")

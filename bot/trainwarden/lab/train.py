@@ -98,7 +98,10 @@ class Mixture:
             "ordinary": ("train-ordinary", _single(plain.of("ordinary"))),
             "reversed": ("train-ordinary", _single(plain.of("reversed"))),
             "mined": ("train-ordinary", _paired(plain, plain.of("mined"), plain.of("mined", "ordinary"))),
-            "planted": ("train-planted", _paired(planted, planted.of("planted"), planted.of("planted", "twin"))),
+            "planted": (
+                "train-planted",
+                _paired(planted, planted.of("planted"), planted.of("planted", "twin")),
+            ),
             "cases": ("train-cases", _paired(cases, np.flatnonzero(cases.label), np.arange(len(cases)))),
         }
         self._items = {name: item for name, item in self._items.items() if item[1]}
@@ -113,7 +116,11 @@ class Mixture:
             for one in drawn:
                 source, items = self._items[names[one]]
                 pool.setdefault(source, []).append(items[self._rng.integers(len(items))])
-            ready = [(source, group) for source, items in pool.items() for group in _packed(self._data[source], items)]
+            ready = [
+                (source, group)
+                for source, items in pool.items()
+                for group in _packed(self._data[source], items)
+            ]
             for place in self._rng.permutation(len(ready)):
                 source, group = ready[place]
                 yield self._data[source].batch(group)
@@ -164,7 +171,9 @@ def plain_batches(data: Dataset, chosen: Array, seed: int) -> Iterator[Batch]:
 class Trainer:
     """Optimizer, schedule, precision and checkpoints of one phase."""
 
-    def __init__(self, name: str, modules: nn.ModuleList, plan: Plan, steps: int, rate: float, out: Path) -> None:
+    def __init__(
+        self, name: str, modules: nn.ModuleList, plan: Plan, steps: int, rate: float, out: Path
+    ) -> None:
         self._name, self._modules, self._steps, self._rate = name, modules, steps, rate
         self._file = out / f"{name}.checkpoint"
         decayed = [p for p in modules.parameters() if p.ndim > 1]
@@ -175,7 +184,9 @@ class Trainer:
         self.curve: list[tuple[int, float]] = []
         self._resume()
 
-    def run(self, batches: Iterator[Batch], of_batch: Callable[[Batch], Tensor], device: torch.device) -> None:
+    def run(
+        self, batches: Iterator[Batch], of_batch: Callable[[Batch], Tensor], device: torch.device
+    ) -> None:
         """Trains to the last step. A batch whose loss is not finite stops the run: it would spoil the rest."""
         average = math.nan
         for _ in range(self.step):
@@ -220,7 +231,9 @@ def _schedule(done: float) -> float:
     return min(done / 0.03, 1.0) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def pretrain(model: Classifier, data: Dataset, plan: Plan, out: Path, device: torch.device) -> list[tuple[int, float]]:
+def pretrain(
+    model: Classifier, data: Dataset, plan: Plan, out: Path, device: torch.device
+) -> list[tuple[int, float]]:
     """Token vectors by factorisation, then masked tokens and direction, on ordinary edits. Without dropout: every unit
     is seen once or twice."""
     chosen = data.of("ordinary")
@@ -239,7 +252,9 @@ def pretrain(model: Classifier, data: Dataset, plan: Plan, out: Path, device: to
     return trainer.curve
 
 
-def finetune(model: Classifier, data: dict[str, Dataset], plan: Plan, out: Path, device: torch.device) -> list[tuple[int, float]]:
+def finetune(
+    model: Classifier, data: dict[str, Dataset], plan: Plan, out: Path, device: torch.device
+) -> list[tuple[int, float]]:
     """Risk, lines and family on labelled units."""
     trainer = Trainer("finetune", nn.ModuleList([model]), plan, plan.steps, plan.rate, out)
     called: nn.Module = torch.compile(model, dynamic=True) if device.type == "cuda" else model  # type: ignore[assignment]
@@ -264,7 +279,15 @@ def risks(model: Classifier, data: Dataset, device: torch.device) -> Array:
 def main(argv: Sequence[str] | None = None) -> int:
     """Trains, or goes on with a broken run of the same plan."""
     options = _arguments(argv)
-    plan = Plan(pretrain_steps=options.pretrain_steps, steps=options.steps, seed=options.seed, width=options.width, depth=options.depth, heads=options.width // 64, inner=3 * options.width)
+    plan = Plan(
+        pretrain_steps=options.pretrain_steps,
+        steps=options.steps,
+        seed=options.seed,
+        width=options.width,
+        depth=options.depth,
+        heads=options.width // 64,
+        inner=3 * options.width,
+    )
     options.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
     torch.set_num_threads(options.threads)
