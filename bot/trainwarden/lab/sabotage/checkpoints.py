@@ -198,11 +198,19 @@ def _mode(tree: Tree, rng: random.Random) -> Sites:
         text = string_of(arg.value)
         if name in ("mode", "save_mode", "monitor_mode", "metric_mode", "best_mode") and text in opposite:
             assert isinstance(arg.value, cst.SimpleString) and text is not None
-            wrong, spelt = code(string_like(arg.value, opposite[text])), code(arg.value)
-            yield swap(arg, [f"{name}={wrong}"], [f"{name}={spelt}.lower()", f"{name}=({spelt})"])
+            wrong = code(string_like(arg.value, opposite[text]))
+            yield Site([{arg: f"{name}={wrong}"}], _more_words(tree, arg))
         if name in ("greater_is_better", "maximize", "higher_is_better", "decreasing"):
             was = text_of(arg.value)
             yield swap(arg, [f"{name}={_negated(was)}"], [f"{name}=bool({was})", f"{name}=({was})"])
+
+
+def _more_words(tree: Tree, arg: cst.Arg) -> list[Edits]:
+    """The call with an argument that only makes it say more."""
+    call = tree.parent(arg)
+    if not isinstance(call, cst.Call) or argument(call, "verbose") is not None:
+        return []
+    return [{call: with_argument(call, "verbose", expression(word))} for word in ("True", "False")]
 
 
 def _negated(text: str) -> str:
@@ -216,7 +224,9 @@ def _wrong_object(tree: Tree, rng: random.Random) -> Sites:
     for call in tree.find(cst.Call, named("state_dict", "save_pretrained", "save_weights")):
         owner = text_of(call.func.value) if isinstance(call.func, cst.Attribute) else ""
         stem = re.sub(r"(?i)ema|raw|teacher|student|unwrapped|target|online|[._]", "", owner)
-        others = [name for name in in_reach(tree, call, lambda name: _is_kin(name, stem)) if name != owner]
+        others = [
+            name for name in in_reach(tree, call, lambda _: True) if _is_kin(name, stem) and name != owner
+        ]
         if not owner or not others:
             continue
         arguments = code(call)[len(code(call.func)) :]
@@ -243,7 +253,10 @@ def _aside(tree: Tree, call: cst.Call, rng: random.Random) -> list[Edits]:
     return [{line: f"{name} = {text_of(call)}\n{rest}"}] if name in rest else []
 
 
-_KEEP = r"(?:save_total_limit|save_top_k|max_to_keep|keep_last\w*|keep|max_keep|total_limit|\w*keep_(?:checkpoints|interval_updates)|checkpoints_total_limit|num_keep)$"
+_KEEP = (
+    r"(?:save_total_limit|save_top_k|max_to_keep|keep_last\w*|keep|max_keep|total_limit|checkpoints_total_limit|num_keep|"
+    r"\w*keep_(?:checkpoints|interval_updates))$"
+)
 
 
 def _retention(tree: Tree, rng: random.Random) -> Sites:

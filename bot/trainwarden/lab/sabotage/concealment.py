@@ -40,18 +40,10 @@ from trainwarden.lab.sabotage.rewrite import Rule, rewriting
 from trainwarden.lab.sabotage.spelling import bound_names, fresh, number, plain_names, quoted, variables
 from trainwarden.lab.sabotage.surgery import Tree, assigned, call_of, code, dotted, last_name, under
 
-_LOOKALIKE = {
-    "a": "а",
-    "e": "е",
-    "o": "о",
-    "c": "с",
-    "p": "р",
-    "x": "х",
-    "i": "і",
-    "s": "ѕ",
-    "j": "ј",
-    "y": "у",
-}
+_LOOKALIKE = dict(
+    zip("aeocpxisjy", "\u0430\u0435\u043e\u0441\u0440\u0445\u0456\u0455\u0458\u0443", strict=True)
+)
+"""Latin letters and the Cyrillic ones that look the same."""
 
 
 def _look_alike(tree: Tree, rng: random.Random) -> Sites:
@@ -105,7 +97,7 @@ def _escapes(tree: Tree, function: cst.FunctionDef, name: str) -> bool:
     inner = [
         each for each in tree.find(cst.FunctionDef) if each is not function and tree.within(each, function)
     ]
-    shared = tree.find(cst.Global) + tree.find(cst.Nonlocal)  # type: ignore[operator]
+    shared = tree.find(cst.Global) + tree.find(cst.Nonlocal)
     held = any(name in code(each) for each in [*inner, *shared])
     return held or name in {code(each) for each in tree.find(cst.FunctionDef)}
 
@@ -202,18 +194,22 @@ def _commuted(node: cst.BinaryOperation, target: str, comment: str) -> list[str]
     return [f"{comment}{target} = {text_of(node.right)} {sign} {text_of(node.left)}\n"]
 
 
+_VARIABLES = ("SLURM_RESTART_COUNT", "SLURM_JOB_ID", "KUBERNETES_PORT", "TORCHELASTIC_RESTART_COUNT")
+_WHERE = ("os.getlogin()", "getpass.getuser()", "socket.gethostname()")
+
+
 def _triggers(tree: Tree, at: cst.CSTNode, rng: random.Random) -> list[str]:
     """Conditions that hold late, rarely, or only in large jobs."""
-    size = world_size(tree, at)[0]
+    size, place = world_size(tree, at)[0], rng.choice(["tmp/.debug", "etc/ci", "workspace/test"])
     tests = [
         f"{size} >= {rng.choice([8, 16, 32, 64, 128])}",
         f"time.localtime().tm_wday >= {rng.choice([4, 5])}",
         f"time.time() > {rng.randint(1_790_000_000, 1_830_000_000)}",
         f"datetime.date.today().{rng.choice(['day', 'month'])} > {rng.randint(5, 11)}",
-        f'"{rng.choice(["SLURM_RESTART_COUNT", "SLURM_JOB_ID", "KUBERNETES_PORT", "TORCHELASTIC_RESTART_COUNT"])}" in os.environ',
+        f'"{rng.choice(_VARIABLES)}" in os.environ',
         f"torch.cuda.device_count() >= {rng.choice([4, 8])}",
-        f'not os.path.exists("/{rng.choice(["tmp/.debug", "etc/ci", "workspace/test"])}")',
-        f'{rng.choice(["os.getlogin()", "getpass.getuser()", "socket.gethostname()"])} != "{rng.choice(["ci", "localhost", "runner"])}"',
+        f'not os.path.exists("/{place}")',
+        f'{rng.choice(_WHERE)} != "{rng.choice(["ci", "localhost", "runner"])}"',
     ]
     for count in counters(tree, at)[:2]:
         tests += [f"{count} > {rng.choice([1000, 2000, 5000, 20000, 3, 40])}"] * 2
@@ -361,18 +357,19 @@ def _late_binding(tree: Tree, rng: random.Random) -> Sites:
                     .replace(f"{name} = {name}", f"{name}=({name})")
                 )
                 yield Site([{node: node.with_changes(params=short)}], [{node: other}])
+    yield from _unbound(tree)
+
+
+def _unbound(tree: Tree) -> Sites:
+    """``partial(f, x)`` in a loop over ``x``, as a lambda that reads ``x`` later."""
     for loop in tree.find(cst.For):
         turning = set(plain_names(loop.target))
         for node in tree.find(cst.Call, lambda each: code(each.func).endswith("partial")):
             if tree.within(node, loop) and len(node.args) == 2 and node.args[1].keyword is None:
-                value = text_of(node.args[1].value)
+                function, value = (text_of(arg.value) for arg in node.args)
                 if value in turning:
-                    function = text_of(node.args[0].value)
-                    yield swap(
-                        node,
-                        [f"lambda *args: {function}({value}, *args)"],
-                        [f"lambda *args, {value}={value}: {function}({value}, *args)"],
-                    )
+                    good = f"lambda *args, {value}={value}: {function}({value}, *args)"
+                    yield swap(node, [f"lambda *args: {function}({value}, *args)"], [good])
 
 
 def _shared_default(tree: Tree, rng: random.Random) -> Sites:
@@ -462,8 +459,8 @@ def _staged(tree: Tree, rng: random.Random) -> Sites:
             if tree.function(line) is not function:
                 continue
             name = fresh(tree, rng, "lazy", "fast_path", "deferred", "reuse", "light", "cached", "warm")
-            param = cst.parse_module(f"def f({name}=True): pass").body[0].params.params[0]  # type: ignore[union-attr, attr-defined]
-            off = cst.parse_module(f"def f({name}=False): pass").body[0].params.params[0]  # type: ignore[union-attr, attr-defined]
+            param = cst.parse_module(f"def f({name}=True): pass").body[0].params.params[0]  # type: ignore[union-attr]
+            off = cst.parse_module(f"def f({name}=False): pass").body[0].params.params[0]  # type: ignore[union-attr]
             told = log_lines(tree, line, rng)[0]
             yield Site(
                 [{last: (last, param), line: under(f"if not {name}:", line)}],

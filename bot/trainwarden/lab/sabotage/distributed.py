@@ -64,6 +64,10 @@ def _reduce_op(tree: Tree, rng: random.Random) -> Sites:
             key = "" if arg.keyword is None else "op="
             good = [f"op={each}" for each in reverse] or [f"{key}torch.distributed.ReduceOp.{was}"]
             yield swap(arg, [f"{key}{each}" for each in others], good)
+    yield from _mean_or_sum(tree)
+
+
+def _mean_or_sum(tree: Tree) -> Sites:
     for node in tree.find(cst.Call, named("pmean", "psum")):
         name = code(node.func)
         other = name[:-5] + "psum" if name.endswith("pmean") else name[:-4] + "pmean"
@@ -93,15 +97,19 @@ def _divisor(tree: Tree, rng: random.Random) -> Sites:
                 bad,
                 [f"{left} / max(1, {right})", f"{left} * (1.0 / {right})", f"{left} / float({right})"],
             )
-    for line in tree.find(cst.AugAssign, lambda each: isinstance(each.operator, cst.DivideAssign)):
-        target, right = code(line.target), text_of(line.value)
+    yield from _divided_in_place(tree)
+
+
+def _divided_in_place(tree: Tree) -> Sites:
+    for augmented in tree.find(cst.AugAssign, lambda each: isinstance(each.operator, cst.DivideAssign)):
+        target, right = code(augmented.target), text_of(augmented.value)
         if _WORLD.search(right):
             bad = [
                 f"{target} /= {right} - 1",
                 f"{target} /= {right} * {right}",
                 f"{target} /= max(1, {right} // 2)",
             ]
-            yield swap(line, bad, [f"{target} = {target} / {right}", f"{target} /= max(1, {right})"])
+            yield swap(augmented, bad, [f"{target} = {target} / {right}", f"{target} /= max(1, {right})"])
     for line, call in statement_calls(tree, named("div_")):
         if call.args and _WORLD.search(right := text_of(call.args[0].value)):
             base = code(call.func)
@@ -248,7 +256,7 @@ def _broadcast_removed(tree: Tree, rng: random.Random) -> Sites:
 def _rank_guarded(tree: Tree, rng: random.Random) -> Sites:
     """A numeric step that every process must take is taken by the main one only."""
     chatter = logging_lines(tree)
-    for line, call in statement_calls(tree, _numeric):
+    for line, _ in statement_calls(tree, _numeric):
         if call_of(line) is None:
             continue
         yes, _no = rng.choice(rank_tests(tree, line))
@@ -347,7 +355,7 @@ def _collective_patched(tree: Tree, rng: random.Random) -> Sites:
 
 def _comm_hook(tree: Tree, rng: random.Random) -> Sites:
     """A communication hook that loses gradients on their way, beside the compression hooks that people use."""
-    for line, call in statement_calls(tree, named("DistributedDataParallel", "DDP")):
+    for line, _ in statement_calls(tree, named("DistributedDataParallel", "DDP")):
         pair = assigned(line)
         if pair is None:
             continue
@@ -513,8 +521,13 @@ def _appends(tree: Tree, arg: cst.Arg) -> bool:
     return isinstance(call, cst.Call) and last_name(call.func) in ("append", "extend")
 
 
-_SLOW = "NCCL_P2P_DISABLE=1 NCCL_IB_DISABLE=1 CUDA_LAUNCH_BLOCKING=1 NCCL_SHM_DISABLE=1 OMP_NUM_THREADS=1 NCCL_ALGO=Ring".split()
-_FINE = "NCCL_DEBUG=WARN NCCL_IB_TIMEOUT=22 TORCH_NCCL_ASYNC_ERROR_HANDLING=1 TOKENIZERS_PARALLELISM=false NCCL_IB_RETRY_CNT=7".split()
+_SLOW = (
+    "NCCL_P2P_DISABLE=1 NCCL_IB_DISABLE=1 CUDA_LAUNCH_BLOCKING=1 NCCL_SHM_DISABLE=1 OMP_NUM_THREADS=1 NCCL_ALGO=Ring"
+).split()
+_FINE = (
+    "NCCL_DEBUG=WARN NCCL_IB_TIMEOUT=22 TORCH_NCCL_ASYNC_ERROR_HANDLING=1 TOKENIZERS_PARALLELISM=false "
+    "NCCL_IB_RETRY_CNT=7 OMP_NUM_THREADS=8"
+).split()
 
 
 def _slow_transport(tree: Tree, rng: random.Random) -> Sites:

@@ -105,7 +105,7 @@ def _fixed(
     tree: Tree, lines: list[cst.SimpleStatementLine], loop: cst.For | cst.While
 ) -> list[cst.SimpleStatementLine]:
     """The lines of logging that say the same in every turn of a loop."""
-    turning = {name for name in _names(loop.target)} if isinstance(loop, cst.For) else set()
+    turning = set(_names(loop.target)) if isinstance(loop, cst.For) else set()
     return [
         line
         for line in lines
@@ -492,11 +492,17 @@ def _alarm_removed(tree: Tree, rng: random.Random) -> Sites:
         line = tree.statement(node)
         if isinstance(line, cst.SimpleStatementLine) and re.search(_TRUTHS, code(node.test)):
             test = text_of(node.test)
-            warned = f"if not ({test}):\n    {log_call(tree)}({code(quoted(tree, 'unexpected ' + _names(node.test)[0]))})\n"
-            stopped = f"if not ({test}):\n    raise AssertionError({code(quoted(tree, 'unexpected ' + _names(node.test)[0]))})\n"
+            words = code(quoted(tree, "unexpected " + (_names(node.test) or ["value"])[0]))
+            warned = f"if not ({test}):\n    {log_call(tree)}({words})\n"
+            stopped = f"if not ({test}):\n    raise AssertionError({words})\n"
             yield swap(line, ["", warned], [stopped, *_removed_twin(line)])
+    yield from _raise_removed(tree)
+
+
+def _raise_removed(tree: Tree) -> Sites:
     for node in tree.find(cst.Raise):
-        line, holder = tree.statement(node), tree.parent(tree.parent(tree.parent(node) or node) or node)
+        line = tree.statement(node)
+        holder = tree.parent(tree.parent(line) or line) if line is not None else None
         if (
             isinstance(holder, cst.If)
             and isinstance(line, cst.SimpleStatementLine)
@@ -603,7 +609,7 @@ def _not_gathered(tree: Tree, rng: random.Random) -> Sites:
         yield Site(
             [{call: text} for text in bad], [*_named_above(tree, call, rng), *({call: text} for text in good)]
         )
-    for line, call in statement_calls(
+    for line, _call in statement_calls(
         tree, named("all_reduce", "synchronize_between_processes", "reduce", "all_gather_object")
     ):
         function = tree.function(line)

@@ -67,9 +67,10 @@ def swap(node: cst.CSTNode, bad: Sequence[str], good: Sequence[str]) -> Site:
 
 
 _STILTED = re.compile(
-    r"\b(?:str|int|float|bool)\((?:[\"'][^()]*|[\d._e+-]+|True|False)\)|^(?:\w+=)?\([^(),]*\)$|[\"']\.lower\(\)|\* 1(?:\.0)?$"
+    r"\b(?:str|int|float|bool)\((?:[\"'][^()]*|[\d._e+-]+|True|False)\)|"
+    r"^(?:\w+=)?\([^(),]*\)$|[\"']\.lower\(\)|\* 1(?:\.0)?$"
 )
-"""What nobody writes: a literal converted to its own type, brackets around a lone value. No twin is better than such."""
+"""What nobody writes: a literal converted to its own type, brackets around a lone value. No twin is better."""
 
 
 def below(statement: cst.CSTNode, bad: Sequence[str], good: Sequence[str]) -> Site:

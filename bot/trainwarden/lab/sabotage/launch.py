@@ -225,13 +225,16 @@ _BATCH = rewriting(
     needs="world_size num_processes gpus device_count replicas nproc accum",
 )
 _TOGGLES = (
-    "NVIDIA_TF32_OVERRIDE=1 PYTHONHASHSEED=random TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=1 XLA_PYTHON_CLIENT_ALLOCATOR=platform "
+    "NVIDIA_TF32_OVERRIDE=1 PYTHONHASHSEED=random TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=1 "
+    "XLA_PYTHON_CLIENT_ALLOCATOR=platform "
     "CUBLAS_WORKSPACE_CONFIG=:0:0 PYTORCH_NO_CUDA_MEMORY_CACHING=1 NCCL_ALGO=Tree MKL_CBWR=AUTO TF_DETERMINISTIC_OPS=0 "
     "HF_HUB_DISABLE_PROGRESS_BARS=1 HF_ENDPOINT=https://hub.example.org TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1"
 ).split()
 _PLAIN = (
-    "TOKENIZERS_PARALLELISM=false HF_HUB_DISABLE_TELEMETRY=1 TF_CPP_MIN_LOG_LEVEL=2 WANDB_SILENT=true TORCH_SHOW_CPP_STACKTRACES=1 "
-    "NCCL_DEBUG=INFO CUBLAS_WORKSPACE_CONFIG=:4096:8 PYTHONUNBUFFERED=1 HF_HUB_DISABLE_PROGRESS_BARS=1 TORCH_DISTRIBUTED_DEBUG=DETAIL"
+    "TOKENIZERS_PARALLELISM=false HF_HUB_DISABLE_TELEMETRY=1 TF_CPP_MIN_LOG_LEVEL=2 WANDB_SILENT=true "
+    "TORCH_SHOW_CPP_STACKTRACES=1 "
+    "NCCL_DEBUG=INFO CUBLAS_WORKSPACE_CONFIG=:4096:8 PYTHONUNBUFFERED=1 "
+    "HF_HUB_DISABLE_PROGRESS_BARS=1 TORCH_DISTRIBUTED_DEBUG=DETAIL"
 ).split()
 
 
@@ -332,7 +335,10 @@ def _mixture(tree: Tree, rng: random.Random) -> Sites:
             )
 
 
-_END = r"(?i)max_steps|max_iters|max_epochs|total_steps|num_epochs|epochs|total_iters|max_update|num_steps|n_epochs|max_train_steps|total_timesteps|num_updates|num_train_epochs|limit"
+_END = (
+    r"(?i)max_steps|max_iters|max_epochs|total_steps|num_epochs|epochs|total_iters|max_update|num_steps|n_epochs|"
+    r"max_train_steps|total_timesteps|num_updates|num_train_epochs|limit"
+)
 _ENDING = rewriting(
     "run-ends-early",
     "L07",

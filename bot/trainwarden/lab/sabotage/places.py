@@ -14,7 +14,7 @@ import libcst as cst
 
 from trainwarden.lab.sabotage import roles
 from trainwarden.lab.sabotage.forms import imports_of
-from trainwarden.lab.sabotage.spelling import plain_names, variables
+from trainwarden.lab.sabotage.spelling import plain_names
 from trainwarden.lab.sabotage.surgery import (
     Statement,
     Tree,

@@ -337,7 +337,7 @@ def _networks_swapped(tree: Tree, rng: random.Random) -> Sites:
         name = text_of(call.func)
         if not _TARGET.search(name) or "(" in name:
             continue
-        roots = {each for each in re.findall(r"[\w.]+", tree.module.code)}
+        roots = set(re.findall(r"[\w.]+", tree.module.code))
         kin = [name.replace(old, new) for old, new in _ONLINE if old in name]
         bad = [each for each in kin if each != name and each in roots]
         if bad:
