@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from oip_server import PROGRAM, OipServer
 
 from trainwarden.model import Statement, Unit
 from trainwarden.score import artifact
-from trainwarden.score.artifact import MODEL, Artifact
+from trainwarden.score.artifact import HALF, MODEL, Artifact
 
 WORDS = "loss optimizer step grad clip seed batch lr model data epoch zero backward sum 0.1 3e-4 ( ) = . , *".split()
 
@@ -31,6 +32,16 @@ def folder() -> Path:
 def model(folder: Path) -> Artifact:
     """The model, verified."""
     return artifact.load(folder)
+
+
+@pytest.fixture(scope="session")
+def served(model: Artifact) -> Artifact:
+    """The model with the network that servers run in the place of our own.
+
+    With int8 activations a batch is scaled as a whole, so that neighbours and padding touch each other's numbers. We
+    therefore run units one by one, and servers, which batch, run the half-precision network.
+    """
+    return replace(model, files={**model.files, MODEL: model.files.get(HALF, model.files[MODEL])})
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +67,14 @@ def unit(rng: random.Random, place: int) -> Unit:
 
 
 @pytest.fixture(scope="session")
-def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OipServer]:
+def server(served: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OipServer]:
     """A server of the model, started once."""
     if not PROGRAM.exists():
         pytest.skip("no inference server: run `make env-oip`")
-    started = OipServer(tmp_path_factory.mktemp("oip"), (folder / MODEL).absolute())
+    directory = tmp_path_factory.mktemp("oip")
+    network = directory / "served.onnx"
+    network.write_bytes(served.files[MODEL])
+    started = OipServer(directory, network)
     started.start()
     yield started
     started.kill()

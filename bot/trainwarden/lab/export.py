@@ -92,7 +92,11 @@ def _plain(tensor: Tensor) -> np.ndarray:  # type: ignore[type-arg]
 
 
 def server_config() -> str:
-    """``config.pbtxt``: how Triton's onnxruntime backend, and servers that read its layout, load the folder."""
+    """``config.pbtxt``: how Triton's onnxruntime backend, and servers that read its layout, load the folder.
+
+    They are given the half-precision network: int8 scales the activations of a batch as a whole, so that there a unit's
+    score would depend on whose units happen to share its batch.
+    """
     inputs = ",\n".join(f'  {{ name: "{name}" data_type: TYPE_INT64 dims: [ -1 ] }}' for name in INPUTS)
     dims = {
         "risk": "dims: [ 1 ] reshape: { shape: [ ] }",
@@ -101,7 +105,7 @@ def server_config() -> str:
     }
     outputs = ",\n".join(f'  {{ name: "{name}" data_type: TYPE_FP32 {dims[name]} }}' for name in OUTPUTS)
     return (
-        f'name: "{NAME}"\nbackend: "onnxruntime"\ndefault_model_filename: "model.onnx"\nmax_batch_size: 64\n'
+        f'name: "{NAME}"\nbackend: "onnxruntime"\ndefault_model_filename: "model.fp16.onnx"\nmax_batch_size: 64\n'
         f"input [\n{inputs}\n]\noutput [\n{outputs}\n]\n"
         "dynamic_batching { max_queue_delay_microseconds: 2000 }\n"
         "instance_group [ { kind: KIND_AUTO count: 1 } ]\n"
