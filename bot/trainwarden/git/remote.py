@@ -1,5 +1,7 @@
 """A remote address, a token and object names in; a bare repository that holds the objects out.
 
+The only door to a git server: of the App's mirrors and of the Action.
+
 The remote exists only in the environment of the fetching process. Neither its address nor the token is in an
 argument list, in the repository's config or in an error, so whoever reads the repository later has no remote
 to go to: an object that was left out is simply missing.
@@ -12,6 +14,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from trainwarden.git.process import Git, clean_environment
 from trainwarden.model import Unfinished
@@ -30,6 +33,33 @@ _NETWORK = (
 )
 _FLAGS = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap=")
 
+Cause = Literal["refused", "no repository", "no commit", "slow", "unreachable"]
+# What a failed fetch means, by git's own words, the first that fits.
+_WORDS: tuple[tuple[Cause, tuple[str, ...]], ...] = (
+    ("refused", ("authentication failed", "could not read username", "error: 401", "error: 403")),
+    ("no commit", ("couldn't find remote ref", "not our ref")),
+    ("no repository", ("not found", "error: 404")),
+    ("refused", ("error: 40",)),
+)
+_MEANINGS: Mapping[Cause, tuple[str, str]] = {
+    "refused": (
+        "the repository is not there or the token may not read it",
+        "give the job `permissions: contents: read` and pass its token",
+    ),
+    "no commit": ("a commit of the change is no longer on the server", "run the job of the newest head"),
+    "slow": (f"git fetch did not end within {SECONDS:.0f} s", "look whether the server is overloaded"),
+    "unreachable": ("git fetch failed", "look whether the server can be reached from here"),
+}
+
+
+class FetchFailed(Unfinished):
+    """A fetch that brought nothing, and why. Nothing of the server's own text is in it."""
+
+    def __init__(self, cause: Cause) -> None:
+        # GitHub answers 404 for what a token may not see.
+        super().__init__(*_MEANINGS["refused" if cause == "no repository" else cause])
+        self.cause: Cause = cause
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:
@@ -43,7 +73,10 @@ class Remote:
     blobs: str = "blob:limit=1m"
 
     def fetch(self, git: Git, arguments: Sequence[str], stdin: bytes = b"") -> None:
-        """Runs ``git fetch`` with the given refspecs (or ``--stdin``). Raises ``Unfinished``."""
+        """Runs ``git fetch`` with the given refspecs (or ``--stdin``). Raises ``FetchFailed``.
+
+        An object that is named itself comes whatever the filter says.
+        """
         words = ["fetch", *_FLAGS, "--no-recurse-submodules", f"--filter={self.blobs}"]
         try:
             done = subprocess.run(
@@ -56,9 +89,9 @@ class Remote:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise Unfinished(f"git fetch did not end within {SECONDS:.0f} s") from None
+            raise FetchFailed("slow") from None
         if done.returncode != 0:
-            raise _failure(done.stderr.decode("utf-8", "replace"))
+            raise FetchFailed(_cause(done.stderr.decode("utf-8", "replace")))
 
     def _environment(self) -> dict[str, str]:
         scheme = self.url.partition(":")[0]
@@ -71,9 +104,9 @@ class Remote:
 
     def _settings(self) -> dict[str, str]:
         settings = {
+            **_promisor(self.blobs),
             "remote.origin.url": self.url,
-            "remote.origin.promisor": "true",
-            "remote.origin.partialclonefilter": self.blobs,
+            "fetch.writeCommitGraph": "false",
             # A redirect would carry the token elsewhere, a bundle would come from an address of its choice.
             "http.followRedirects": "false",
             "transfer.bundleURI": "false",
@@ -84,6 +117,18 @@ class Remote:
         return settings
 
 
+def knowing_gaps(git: Git, blobs: str) -> Git:
+    """The same place for a command (such as ``repack``) that must know that ``blobs`` were left out here.
+
+    Never in the repository's own config: a later command would then have a remote to go to.
+    """
+    return git.with_environment(**_numbered(_promisor(blobs)))
+
+
+def _promisor(blobs: str) -> dict[str, str]:
+    return {"remote.origin.promisor": "true", "remote.origin.partialclonefilter": blobs}
+
+
 def _numbered(settings: Mapping[str, str]) -> dict[str, str]:
     """Settings as ``GIT_CONFIG_KEY_<n>`` and ``GIT_CONFIG_VALUE_<n>`` (https://git-scm.com/docs/git-config)."""
     variables = {"GIT_CONFIG_COUNT": str(len(settings))}
@@ -92,16 +137,7 @@ def _numbered(settings: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
-def _failure(stderr: str) -> Unfinished:
-    """What a failed fetch means, by git's own words, which go no further: a server chooses part of them."""
+def _cause(stderr: str) -> Cause:
+    """The cause in git's complaint, which goes no further: a server chooses part of it."""
     text = stderr.lower()
-    if "authentication failed" in text or "could not read username" in text or "error: 40" in text:
-        return Unfinished(
-            "the repository is not there or the token may not read it",
-            "give the job `permissions: contents: read` and pass its token",
-        )
-    if "couldn't find remote ref" in text or "not our ref" in text:
-        return Unfinished(
-            "a commit of the change is no longer on the server", "run the job of the newest head"
-        )
-    return Unfinished("git fetch failed", "look whether the server can be reached from here")
+    return next((cause for cause, words in _WORDS if any(word in text for word in words)), "unreachable")

@@ -1,74 +1,47 @@
 """Bare partial mirrors: a repository on GitHub and a token in, a local git directory with the commits out.
 
-The remote exists only in the environment of the fetching process: neither its address nor the token is in the
-mirror's config, in an argument list or in a log. So a later command on the mirror, the review above all, has
-no remote to go to; a blob that was left out is simply missing and becomes ``Unread``.
+Fetching is ``git.remote``'s: neither address nor token is left in a mirror. So a later command on it, the review
+above all, has no remote to go to; a blob that was left out is simply missing and becomes ``Unread``.
 """
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import os
 import shutil
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trainwarden.git.process import Git, clean_environment
+from trainwarden.git.process import Git
+from trainwarden.git.remote import Cause, FetchFailed, Remote, knowing_gaps
 from trainwarden.github.app import GitHubError, Gone, Revoked, Unavailable
 from trainwarden.github.events import SHA
 from trainwarden.github.settings import Secret
+from trainwarden.model import Unfinished
 
 FILTER = "blob:limit=1m"
-FETCH_SECONDS = 900.0
 _MOST_BLOBS = 256
 _MANY_PACKS = 64
-# Never in the mirror's own config: only fetching and repacking may know that objects were left out.
-_PROMISOR = {"remote.origin.promisor": "true", "remote.origin.partialclonefilter": FILTER}
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """Where to fetch from: an address without credentials, and the token to show there."""
-
-    url: str
-    token: Secret
-
-    def environment(self) -> dict[str, str]:
-        """Git settings as environment variables: the promisor remote, the credential for this URL alone."""
-        credential = base64.b64encode(f"x-access-token:{self.token.reveal()}".encode()).decode()
-        scheme = self.url.partition(":")[0]
-        settings = {
-            **_PROMISOR,
-            "remote.origin.url": self.url,
-            f"http.{self.url}.extraHeader": f"Authorization: Basic {credential}",
-            "http.followRedirects": "false",
-            "fetch.writeCommitGraph": "false",
-            "transfer.bundleURI": "false",
-        }
-        allowed = scheme if scheme in ("https", "http") else "none"
-        return {"GIT_ALLOW_PROTOCOL": allowed, **_numbered(settings)}
-
-
-def _numbered(settings: Mapping[str, str]) -> dict[str, str]:
-    """Settings as ``GIT_CONFIG_KEY_<n>`` and ``GIT_CONFIG_VALUE_<n>`` (https://git-scm.com/docs/git-config)."""
-    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
-    for position, (key, value) in enumerate(settings.items()):
-        variables |= {f"GIT_CONFIG_KEY_{position}": key, f"GIT_CONFIG_VALUE_{position}": value}
-    return variables
+_LEFT_BEHIND = 3_600.0
+_ERRORS: Mapping[Cause, Callable[[], GitHubError]] = {
+    "refused": lambda: Revoked("the token is not accepted for git"),
+    "no repository": lambda: Gone("the repository is not there"),
+    "no commit": lambda: Gone("the commit is not there"),
+    "slow": lambda: Unavailable("git fetch did not end in time", 60.0),
+    "unreachable": lambda: Unavailable("git fetch failed", 15.0),
+}
 
 
 class Mirror:
     """One repository's mirror, locked against eviction while it is open."""
 
-    def __init__(self, path: Path, remote: Remote) -> None:
+    def __init__(self, path: Path, url: str, token: Secret) -> None:
         self.path = path
-        self._remote = remote
+        self._url = url
+        self._token = token
         self._git = Git(str(path))
 
     def fetch(self, wanted: dict[str, str]) -> None:
@@ -78,7 +51,7 @@ class Mirror:
         """
         specs = [f"+{source}:refs/trainwarden/{local}" for local, source in wanted.items()]
         with _locked(self.path.with_suffix(".fetch")):
-            self._fetch([f"--filter={FILTER}", "origin", *specs])
+            self._fetch(["origin", *specs])
             self._tidy()
 
     def has(self, commit: str) -> bool:
@@ -118,7 +91,7 @@ class Mirror:
         if missing:
             with _locked(self.path.with_suffix(".fetch")):
                 stdin = "\n".join(missing).encode()
-                self._fetch(["--filter=blob:none", "--stdin", "origin"], stdin)
+                self._fetch(["--stdin", "origin"], stdin)
 
     def _missing(self, base: str, head: str) -> list[str]:
         raw = self._git.output("diff-tree", "-r", "--raw", "-z", "--no-renames", base, head)
@@ -135,46 +108,18 @@ class Mirror:
         return [line.split(" ")[0] for line in lines if line.endswith(" missing")]
 
     def _fetch(self, arguments: list[str], stdin: bytes = b"") -> None:
-        flags = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--refmap="]
-        command = self._git.command(["fetch", *flags, "--no-recurse-submodules", *arguments])
-        environment = {**clean_environment(), **self._remote.environment()}
         try:
-            done = subprocess.run(
-                command,
-                input=stdin,
-                capture_output=True,
-                cwd=self.path,
-                env=environment,
-                timeout=FETCH_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise Unavailable("git fetch did not end in time", 60.0) from None
-        if done.returncode != 0:
-            raise _failure(done.stderr.decode("utf-8", "replace"))
+            Remote(self._url, self._token.reveal(), FILTER).fetch(self._git, arguments, stdin)
+        except FetchFailed as error:
+            raise _ERRORS[error.cause]() from error
 
     def _tidy(self) -> None:
         """Many small fetches leave many small packs; put them together now and then."""
         packs = sum(1 for _ in (self.path / "objects" / "pack").glob("*.pack"))
         if packs > _MANY_PACKS:
-            self._git.with_environment(**_numbered(_PROMISOR)).run("repack", "-a", "-d", "-q")
-
-
-def _failure(stderr: str) -> GitHubError:
-    """What a failed fetch means, by git's own words. The text itself goes no further."""
-    text = stderr.lower()
-    if "authentication failed" in text or "could not read username" in text or "returned error: 401" in text:
-        return Revoked("the token is not accepted for git")
-    if (
-        "not found" in text
-        or "couldn't find remote ref" in text
-        or "not our ref" in text
-        or "error: 404" in text
-    ):
-        return Gone("the repository or commit is not there")
-    if "returned error: 403" in text:
-        return Revoked("git access is refused")
-    return Unavailable("git fetch failed", 15.0)
+            # One that takes too long is no reason not to review.
+            with suppress(Unfinished):
+                knowing_gaps(self._git, FILTER).run("repack", "-a", "-d", "-q")
 
 
 class Mirrors:
@@ -194,7 +139,7 @@ class Mirrors:
         with _locked(path.with_suffix(".use"), shared=True):
             self._make(path)
             os.utime(path)
-            yield Mirror(path, Remote(f"{self._github_url}/{owner}/{name}.git", token))
+            yield Mirror(path, f"{self._github_url}/{owner}/{name}.git", token)
 
     def _make(self, path: Path) -> None:
         with self._lock:
@@ -212,6 +157,7 @@ class Mirrors:
 
     def evict(self) -> list[int]:
         """Delete the least recently used mirrors until the rest fits the budget; the ids that went."""
+        self._sweep()
         found = [(path.stat().st_mtime, path) for path in self._directory.glob("*.git")]
         sizes = {path: _size(path) for _, path in found}
         total, gone = sum(sizes.values()), []
@@ -222,6 +168,13 @@ class Mirrors:
                 total -= sizes[path]
                 gone.append(int(path.stem))
         return gone
+
+    def _sweep(self) -> None:
+        """Delete what was being made or deleted when a process was killed."""
+        for path in [*self._directory.glob("*.old*"), *self._directory.glob("*.new*")]:
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _LEFT_BEHIND:
+                    shutil.rmtree(path, ignore_errors=True)
 
     def remove(self, repo_id: int) -> bool:
         """Delete one mirror: the repository was taken away from us."""
