@@ -21,7 +21,7 @@ from trainwarden.lab.sabotage.surgery import Tree, assigned, code, expression, l
 _RECIPE = re.compile(
     r"(?:^|_)(?:lr|learning_rate|weight_decay|wd|momentum|beta\d?|betas|eps|epsilon|dropout|warmup\w*|clip\w*|max_norm|"
     r"batch_size|bs|micro_batch\w*|accum\w*|gradient_accumulation\w*|epochs|max_steps|max_iters|max_epochs|steps|n_layers?|"
-    r"num_layers|hidden_size|seq_len|max_len\w*|block_size|label_smoothing|gamma|lam|tau|temperature|alpha|ema\w*|decay|"
+    r"num_layers|hidden_size|seq_len|max_len\w*|block_size|label_smoothing|gamma|lam|tau|temperature|alpha|ema|ema_decay|decay|"
     r"mixup|cutmix|min_lr|init_std|kl_coef|ent_coef|vf_coef|grad_norm|reprob|drop_path|num_samples|lora_r|lora_alpha)$"
 )
 _MINOR = re.compile(
@@ -79,7 +79,9 @@ def _times(node: cst.BaseExpression, value: float, rng: random.Random) -> tuple[
     product = value * rng.choice(_FACTORS)
     if isinstance(node, cst.Integer):
         product = max(1, round(product))
-    return node, code(number_like(node, float(f"{product:.3g}")))
+    elif 0.5 < value < 1:
+        product = rng.choice([1 - (1 - value) * 10, 1 - (1 - value) / 10, value / 2, value * 0.9, 1 - value])
+    return node, code(number_like(node, float(f"{product:.4g}")))
 
 
 def _respelt(value: float, text: str) -> list[str]:
@@ -88,13 +90,13 @@ def _respelt(value: float, text: str) -> list[str]:
         halves = [
             f"{whole // each} * {each}" for each in (1000, 1024, 2) if whole % each == 0 and whole > each
         ]
-        return [f"{whole:_}", *halves, f"int({whole})"]
-    forms = [f"{value:g}", f"{value:.10f}".rstrip("0"), f"{value:.0e}".replace("e-0", "e-"), f"float({text})"]
+        return [f"{whole:_}", *halves]
+    forms = [f"{value:g}", f"{value:.10f}".rstrip("0"), f"{value:.0e}".replace("e-0", "e-")]
     return [form for form in forms if _same(form, value)]
 
 
 def _same(form: str, value: float) -> bool:
-    return form.startswith("float(") or (not form.endswith(".") and float(form) == value)
+    return not form.endswith(".") and float(form) == value
 
 
 def _option_type(tree: Tree, rng: random.Random) -> Sites:
