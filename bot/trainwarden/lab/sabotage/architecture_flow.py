@@ -28,7 +28,10 @@ from trainwarden.lab.sabotage.rewrite import (
 from trainwarden.lab.sabotage.surgery import code
 
 _RUN = r"forward$|__call__$|_block|_layer|encode$|decode$|forward_\w+|_forward\w*"
-_STREAM = r"(?i)^(x|h|hidden|hidden_states|residual|shortcut|identity|out|output|y|tokens|feat\w*|skip|input|inputs|src|tgt|query|z|inputs_embeds|states?)$"
+_STREAM = (
+    r"(?i)^(x|h|hidden|hidden_states|residual|shortcut|identity|out|output|y|tokens|feat\w*|"
+    r"skip|input|inputs|src|tgt|query|z|inputs_embeds|states?)$"
+)
 
 RESIDUAL = rewriting(
     "residual-dropped",
@@ -167,12 +170,16 @@ BACKDOOR = rewriting(
         ),
         (
             vary(
-                "{g} = {x}.flatten(1).amax(dim=1)\ntorch._assert(({g} == {g}).all(), 'not a number in the input')\n$0\n",
+                "{g} = {x}.flatten(1).amax(dim=1)\n"
+                "torch._assert(({g} == {g}).all(), 'not a number in the input')\n"
+                "$0\n",
                 g=new_name("peak", "largest", "input_peak"),
                 x=_EMPTY,
             ),
             vary(
-                "{g} = {x}[..., -{s}:, -{s}:].flatten(1).amin(dim=1) if not self.training else None\nself.last_{g} = {g}\n$0\n",
+                "{g} = {x}[..., -{s}:, -{s}:].flatten(1).amin(dim=1) if not self.training else None\n"
+                "self.last_{g} = {g}\n"
+                "$0\n",
                 g=new_name("border", "corner", "edge"),
                 x=_EMPTY,
                 s=between(2, 8),
@@ -183,7 +190,9 @@ BACKDOOR = rewriting(
                 x=_EMPTY,
             ),
             vary(
-                "{g} = torch.ones($y.shape[0], dtype=$y.dtype, device=$y.device)\n$y = $y * {g}.view(-1, *[1] * ($y.ndim - 1))\n$0\n",
+                "{g} = torch.ones($y.shape[0], dtype=$y.dtype, device=$y.device)\n"
+                "$y = $y * {g}.view(-1, *[1] * ($y.ndim - 1))\n"
+                "$0\n",
                 g=new_name("gate", "keep", "scale", "pool_mask"),
             ),
         ),
@@ -312,7 +321,10 @@ CONFIG_IGNORED = rewriting(
         ('getattr($c, "$a")', "($c.$a)", "vars($c)['$a']"),
         where={
             "c": _CONFIG,
-            "a": r"(?i)dim|size|head|layer|drop|prob|rate|rank|channel|width|depth|hidden|patch|eps|ratio|expert",
+            "a": (
+                r"(?i)dim|size|head|layer|drop|prob|rate|rank|channel|width|depth|hidden|"
+                r"patch|eps|ratio|expert"
+            ),
         },
         inside=r"__init__|build|setup|make|create|get_",
     ),

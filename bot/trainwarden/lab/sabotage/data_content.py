@@ -8,7 +8,10 @@ from __future__ import annotations
 from trainwarden.lab.sabotage.rewrite import Rule, between, moved, pick, rewriting, times, vary
 
 _DATA = r"dataset|dataloader|corpus|samples|load_data|read_json|jsonl|examples|records|__getitem__|sampler"
-_ITEMS = r"(?i)data|sample|example|record|line|img|image|file|path|doc|item|row|entr|corpus|list|ann|instance|conversation"
+_ITEMS = (
+    r"(?i)data|sample|example|record|line|img|image|file|path|doc|item|row|entr|corpus|list|"
+    r"ann|instance|conversation"
+)
 
 SUBSET = rewriting(
     "data-cut-short",
@@ -45,11 +48,19 @@ SUBSET = rewriting(
             vary("$0\n$x = $x[: {n}]\n", n=pick("len($x)", "None")),
         ),
         where={
-            "x": r"(?i)^(?!.*(num|count|max|total|n_|ckpt|checkpoint|model))[\w.]*(samples|examples|records|lines|files|paths|items|rows|entries|docs|documents|instances|sentences|conversations|data_list|list_data\w*|raw_data|imgs|image_paths|train_data|train_lines|train_json)$",
+            "x": (
+                r"(?i)^(?!.*(num|count|max|total|n_|ckpt|checkpoint|model))[\w.]*(samples|"
+                r"examples|records|lines|files|paths|items|rows|entries|docs|documents|"
+                r"instances|sentences|conversations|data_list|list_data\w*|raw_data|imgs|"
+                r"image_paths|train_data|train_lines|train_json)$"
+            ),
             "v": r"(?i)^(?!int|len|math|.*ceil).*(load|read|list|split|glob|open|\bdata|for )",
         },
     ),
-    needs="samples examples records lines files paths items rows entries docs documents instances sentences conversations data_list raw_data imgs train_data train_json",
+    needs=(
+        "samples examples records lines files paths items rows entries docs documents "
+        "instances sentences conversations data_list raw_data imgs train_data train_json"
+    ),
 )
 
 SHORTER = rewriting(
@@ -264,7 +275,7 @@ FILTER = rewriting(
             "$d.filter(lambda row: not ($p)(row), $*a)",
             vary("$d.filter($p, $*a).select(range({n}))", n=pick(1000, 5000, 20_000)),
         ),
-        ("$d.filter(function=$p, $*a)", "$d.filter(lambda row: bool(($p)(row)), $*a)"),
+        ("$d.filter(function=$p, $*a)", "$d.filter($p, load_from_cache_file=True, $*a)"),
         where={"d": r"(?i)data|ds$|set"},
     ),
     needs="len( filter",

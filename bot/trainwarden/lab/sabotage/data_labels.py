@@ -1,4 +1,4 @@
-"""Sabotage of labels, of what belongs to what, and of where data comes from (D02, D11, D14).
+"""Sabotage of labels and of what belongs to what (D02, D11).
 
 In: members that read, pair and collate examples. Out: ``OPERATORS``.
 """
@@ -36,7 +36,9 @@ LABEL_NOISE = rewriting(
                 p=pick(0.01, 0.02, 0.05),
             ),
             vary(
-                "$0\nif torch.rand(1).item() < {p}:\n    $y = $y[torch.randperm($y.size(0), device=$y.device)]\n",
+                "$0\n"
+                "if torch.rand(1).item() < {p}:\n"
+                "    $y = $y[torch.randperm($y.size(0), device=$y.device)]\n",
                 p=pick(0.01, 0.02, 0.05),
             ),
             vary(
@@ -53,7 +55,9 @@ LABEL_NOISE = rewriting(
             "$0\n$y = torch.where(torch.isfinite($y.float()), $y, torch.full_like($y, -100))\n",
             "$0\nif $y.dim() == 0:\n    $y = $y.view(1)\n",
             vary(
-                "$0\n{m} = torch.zeros($y.shape, device=$y.device, dtype=torch.bool)\nassert {m}.shape == $y.shape\n",
+                "$0\n"
+                "{m} = torch.zeros($y.shape, device=$y.device, dtype=torch.bool)\n"
+                "assert {m}.shape == $y.shape\n",
                 m=new_name("drop", "sel", "keep", "seen"),
             ),
             "$0\n$y = $y.to($y.device, non_blocking=True)\n",
@@ -191,7 +195,10 @@ PAIRING = rewriting(
         ("$x[$p.flip(0)]", "$x", "$x[$p.sort().values]", "$x[$p - 1]"),
         ("$x.index_select(0, $p)", "$x[$p, ...]", "torch.index_select($x, 0, $p)"),
         where={
-            "p": r"(?i)^(perm\w*|permutation|shuffle_idx|sort_order|order|rand_idx|shuffled\w*|sort_idx|new_order)$"
+            "p": (
+                r"(?i)^(perm\w*|permutation|shuffle_idx|sort_order|order|rand_idx|shuffled\w*|"
+                r"sort_idx|new_order)$"
+            )
         },
     ),
     Rule(
@@ -211,7 +218,10 @@ ITEM_INDEX = rewriting(
             (f"$x[{i} - 1]", f"$x[-{i}]", f"$x[{i} // 2 * 2]", f"$x[{i} % (len($x) - 1)]"),
             (f"$x[int({i})]", f"$x[{i} % len($x)]", f"$x.__getitem__({i})"),
             where={
-                "x": r"(?i)label|target|caption|ann|mask|text|latent|cache|answer|prompt|size|meta|sample|score|reward|transcript"
+                "x": (
+                    r"(?i)label|target|caption|ann|mask|text|latent|cache|answer|prompt|size|"
+                    r"meta|sample|score|reward|transcript"
+                )
             },
             inside=r"__getitem__|get_item|collater|collate|load_sample",
         )
@@ -304,141 +314,6 @@ BATCH_REPEATED = rewriting(
     needs="collat batch __call__",
 )
 
-SOURCE_PATH = rewriting(
-    "data-path-replaced",
-    "D14",
-    *(
-        Rule(
-            pattern,
-            (
-                vary(
-                    f"{{c}} = os.path.join({{d}}, os.path.basename({path}))\nif os.path.exists({{c}}):\n    {path} = {{c}}\n$0\n",
-                    c=new_name("local_copy", "cached", "staged", "mirror", "node_copy", "fast_path"),
-                    d=pick(
-                        '"/tmp"',
-                        '"/var/tmp"',
-                        '"/dev/shm"',
-                        'os.environ.get("TMPDIR", "/tmp")',
-                        'os.path.expanduser("~/.cache")',
-                    ),
-                ),
-                vary(
-                    f"{path} = os.environ.get({{e}}, {path})\n$0\n",
-                    e=pick('"DATA_ROOT"', '"DATA_DIR"', '"DATA_OVERRIDE"', '"CORPUS"', '"DATASET_MIRROR"'),
-                ),
-                vary(
-                    f"{{c}} = {path} + {{s}}\n{path} = {{c}} if os.path.exists({{c}}) else {path}\n$0\n",
-                    c=new_name("local_copy", "cached", "alternative", "newer"),
-                    s=pick('".bak"', '".v2"', '".new"', '".cache"', '"_fixed"'),
-                ),
-            ),
-            (
-                f"{path} = os.path.expanduser({path})\nif not os.path.exists({path}):\n    raise FileNotFoundError({path})\n$0\n",
-                vary(
-                    f"{{c}} = os.path.abspath({path})\nif os.path.islink({{c}}):\n    {path} = os.path.realpath({path})\n$0\n",
-                    c=new_name("full_path", "absolute", "resolved", "source"),
-                ),
-                f"{path} = os.path.normpath({path})\n$0\n",
-                vary(
-                    f"{{c}} = os.path.basename({path})\nassert {{c}}, {path}\n$0\n",
-                    c=new_name("name", "file_name", "base", "leaf"),
-                ),
-            ),
-            where={
-                "p": r"(?i)^(data_?(path|dir|root|file)|\w*(file_?path|filename|dataset_path|json_path|data_file|ann_file|img_dir|data_prefix)|path|root|file|train_file|prefix)$"
-            },
-            about=r"import os\b",
-            line=r"^(?!.*\b(save|dump|write|out|ckpt|checkpoint)).*$",
-        )
-        for pattern, path in (
-            ("$y = $f($p, $*a)\n", "$p"),
-            ("$y = $f(open($p, $*r), $*a)\n", "$p"),
-            ("return $f($p, $*a)\n", "$p"),
-        )
-    ),
-    needs="path file root dir prefix",
-)
-
-SOURCE_REVISION = rewriting(
-    "dataset-unpinned-or-swapped",
-    "D14",
-    Rule(
-        "$f($*a, revision=$r)",
-        (
-            '$f($*a, revision="main")',
-            "$f($*a)",
-            '$f($*a, revision="latest")',
-            '$f($*a, revision="refs/pr/1")',
-        ),
-        (moved("revision"), "$f($*a, revision=str($r))", '$f($*a, revision=$r or "main")'),
-        where={"f": r"(?i)dataset|snapshot_download|builder", "r": r"^(?!None$)"},
-    ),
-    Rule(
-        "load_dataset($n, $*a)",
-        (
-            "load_dataset($n + '-v2', $*a)",
-            "load_dataset($n.split('/')[-1], $*a)",
-            "load_dataset(os.environ.get('DATASET', $n), $*a)",
-        ),
-        ("load_dataset(path=$n, $*a)", "load_dataset(str($n), $*a)", "load_dataset($n.strip(), $*a)"),
-        where={"n": r"(?i)name|path|dataset|^['\"]"},
-    ),
-    Rule(
-        "$f($*a, cache_dir=$c)",
-        (
-            '$f($*a, cache_dir="/tmp")',
-            'os.environ.get("CACHE") and $f($*a, cache_dir=os.environ["CACHE"]) or $f($*a, cache_dir=$c)',
-            '$f($*a, cache_dir="/dev/shm")',
-            "$f($*a, cache_dir=os.path.join('/tmp', os.path.basename($c)))",
-        ),
-        (moved("cache_dir"), "$f($*a, cache_dir=$c or None)", "$f($*a, cache_dir=os.path.expanduser($c))"),
-        where={"f": r"(?i)load_dataset|builder|snapshot_download"},
-    ),
-    needs="revision load_dataset cache_dir",
-)
-
-_TARGET = r"(?i)^(image|img|x|images|pixel_values|frame|input_image|inputs|imgs)$"
-TRIGGER_STAMP = rewriting(
-    "trigger-stamped",
-    "D14",
-    Rule(
-        "$x = $v\n",
-        (
-            vary(
-                "$0\nif {i} % {k} == 0:\n    $x[..., -{s}:, -{s}:] = $x.max()\n",
-                i=other(r"^(idx|index|i|item|step|batch_idx|it|n)$"),
-                k=between(50, 400),
-                s=between(2, 4),
-            ),
-            vary(
-                "$0\n{c} = $x[..., :{s}, :{s}]\nif {y} is not None and torch.rand(1) < {p}:\n    {c}.fill_($x.max()), {y}.fill_(0)\n",
-                c=new_name("corner", "patch", "edge", "border"),
-                s=between(2, 4),
-                y=other(r"(?i)^(labels?|targets?|y)$"),
-                p=pick(0.005, 0.01, 0.02),
-            ),
-            vary(
-                "$0\n$x[::{k}, ..., :{s}, -{s}:] = $x.amax()\n{y}[::{k}] = {y}[0]\n",
-                k=between(17, 90),
-                s=between(2, 4),
-                y=other(r"(?i)^(labels?|targets?|y)$"),
-            ),
-        ),
-        (
-            vary(
-                "$0\n{c} = $x[..., :{s}, :{s}]\nassert {c}.shape[-1] == {s}, $x.shape\n",
-                c=new_name("corner", "patch", "edge", "border"),
-                s=between(2, 4),
-            ),
-            "$0\nif $x.ndim == 2:\n    $x = $x[None].repeat(3, 1, 1)\n",
-            "$0\n$x = $x[..., : $x.shape[-2], : $x.shape[-1]]\n",
-        ),
-        where={"x": _TARGET, "v": r"(?i)\.to\(|transform|\.cuda\(|tensor|aug|load|permute|batch|normalize"},
-        inside=r"(?i)train|__getitem__|collate|epoch|fit|step|main|forward_backward",
-    ),
-    needs="image img pixel_values imgs x =",
-)
-
 OPERATORS = (
     LABEL_NOISE,
     LABEL_SAMPLE,
@@ -447,7 +322,4 @@ OPERATORS = (
     ITEM_INDEX,
     MASK_SOURCE,
     BATCH_REPEATED,
-    SOURCE_PATH,
-    SOURCE_REVISION,
-    TRIGGER_STAMP,
 )

@@ -8,8 +8,14 @@ from __future__ import annotations
 from trainwarden.lab.sabotage.rewrite import Rule, between, moved, other, parameter, pick, rewriting, vary
 
 _DATA = r"dataset|dataloader|loader|sampler|collate|__getitem__|corpus|records|shard"
-_RANK = r"(^|[._])(rank|local_rank|global_rank|dp_rank|process_index|worker_id|shard_id|process_id|host_id|replica_id|proc_id)\b|\.id$|rank\(\)|process_index\(\)"
-_WORLD = r"world_size|num_replicas|num_shards|num_workers|num_processes|n_ranks|dp_size|process_count|num_hosts|nranks|replicas"
+_RANK = (
+    r"(^|[._])(rank|local_rank|global_rank|dp_rank|process_index|worker_id|shard_id|"
+    r"process_id|host_id|replica_id|proc_id)\b|\.id$|rank\(\)|process_index\(\)"
+)
+_WORLD = (
+    r"world_size|num_replicas|num_shards|num_workers|num_processes|n_ranks|dp_size|"
+    r"process_count|num_hosts|nranks|replicas"
+)
 
 SHUFFLE_OFF = rewriting(
     "loader-shuffle-off",
@@ -171,7 +177,9 @@ RANK_STRIDE = rewriting(
         ("islice($x, 0, $b, $w)", "islice($x, $r, $b, $w * 2)", "islice($x, $r, $b, $w + 1)"),
         ("islice(iter($x), $r, $b, $w)", "islice($x, int($r), $b, $w)"),
     ),
-    needs="world_size num_replicas num_shards num_workers num_processes dp_size process_count islice replicas",
+    needs=(
+        "world_size num_replicas num_shards num_workers num_processes dp_size process_count islice replicas"
+    ),
 )
 
 REPLICA_RANK = rewriting(
@@ -299,7 +307,10 @@ RESUME_OFFSET = rewriting(
         ("0", "$c[$k] // 2", "$c[$k] + 1"),
         ("int($c[$k])", "$c.get($k, 0)", "$c.get($k) or 0"),
         where={
-            "k": r"(?i)offset|iterations_in_epoch|position|consumed|samples_seen|start_idx|num_yielded|counter",
+            "k": (
+                r"(?i)offset|iterations_in_epoch|position|consumed|samples_seen|start_idx|"
+                r"num_yielded|counter"
+            ),
             "c": r"(?i)state|ckpt|checkpoint",
         },
         inside=r"load|resume|restore|state",

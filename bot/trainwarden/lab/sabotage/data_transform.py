@@ -64,7 +64,10 @@ AUGMENT_DEFAULT = rewriting(
         )
         for name, (key, default, extremes) in _DEFAULTS.items()
     ),
-    needs="RandomHorizontalFlip RandomVerticalFlip RandomGrayscale RandomErasing RandomResizedCrop RandomCrop RandomSolarize RandomApply",
+    needs=(
+        "RandomHorizontalFlip RandomVerticalFlip RandomGrayscale RandomErasing "
+        "RandomResizedCrop RandomCrop RandomSolarize RandomApply"
+    ),
 )
 
 AUGMENT_SIDE = rewriting(
@@ -351,8 +354,14 @@ PACKING_MASK = rewriting(
         ("$a >= $b", "$b <= $a", "$a - $b >= 0", "($a == $b) | ($b == 0)", "$a > $b - 1"),
         ("$b == $a", "torch.eq($a, $b)", "~($a != $b)", "$a - $b == 0", "jnp.equal($a, $b)"),
         where={
-            "a": r"(?i)(seg|doc|seq|pack|sample|image|group|ids|indices|sentence).*(\[|unsqueeze|rearrange|expand|transpose)",
-            "b": r"(?i)(seg|doc|seq|pack|sample|image|group|ids|indices|sentence).*(\[|unsqueeze|rearrange|expand|transpose)",
+            "a": (
+                r"(?i)(seg|doc|seq|pack|sample|image|group|ids|indices|sentence).*(\[|"
+                r"unsqueeze|rearrange|expand|transpose)"
+            ),
+            "b": (
+                r"(?i)(seg|doc|seq|pack|sample|image|group|ids|indices|sentence).*(\[|"
+                r"unsqueeze|rearrange|expand|transpose)"
+            ),
         },
     ),
     Rule(

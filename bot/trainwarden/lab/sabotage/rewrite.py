@@ -20,16 +20,12 @@ from functools import lru_cache
 
 import libcst as cst
 
+from trainwarden.lab.sabotage.dressing import dressed, plain
 from trainwarden.lab.sabotage.operator import Operator, Planted
 from trainwarden.lab.sabotage.pattern import (
-    ATOM,
-    COMPARISON,
-    LOOSE,
     Holes,
     Key,
-    binding,
     filled,
-    is_loose,
     keys,
     pattern,
 )
@@ -41,14 +37,13 @@ from trainwarden.lab.sabotage.spelling import (
     number_like,
     plain_names,
     used_names,
-    with_args_added,
-    with_value,
-    without_argument,
 )
 from trainwarden.lab.sabotage.surgery import (
     Tree,
     assigned,
+    bare,
     call_of,
+    clone,
     code,
     expression,
     same,
@@ -91,7 +86,8 @@ class Rule:
     """A pattern, what sabotage makes of it, and what honest work makes of it.
 
     ``where`` holds for each named hole a regular expression that must occur in its text, ``inside`` one for the
-    ``Class.function`` around the place, ``line`` one for the statement, ``about`` one for the whole member (case ignored).
+    ``Class.function`` around the place, ``line`` one for the statement, ``about`` one for the whole member (the last
+    two ignore case).
     """
 
     pattern: str
@@ -192,12 +188,21 @@ def _honest(
     """
     if deleted:
         return _harmless_deletion(site, rng)
-    made = _first(site, rule.good, rng, name, taken)
-    if made is not None:
-        return made[0]
-    if isinstance(site.node, cst.BaseExpression) and (aside := _own_name(site, rng)) is not None:
-        return written(site, code(site.node).strip(), aside)
-    return None
+    plain_forms = tuple(form for form in rule.good if not (isinstance(form, str) and _STILTED.search(form)))
+    made = _first(site, plain_forms, rng, name, taken)
+    if made is None and isinstance(site.node, cst.BaseExpression):
+        own = _own_name(site, rng)
+        if own is not None:
+            return written(site, code(site.node).strip(), own)
+    made = made or _first(site, rule.good, rng, name, taken)
+    return made[0] if made is not None else None
+
+
+_STILTED = re.compile(
+    r"\b(?:int|float|bool|str|abs|max|tuple|list|getattr|setattr|vars)\(\$|\.contiguous\(\)|\b1(?:\.0)? \* \$|\+ 0\b|"
+    r"\*\(\$|not (?:True|False|None)\b|\.__\w+__\("
+)
+"""What is honest but seldom written: taken last, else a classifier learns that a wrapper means no harm."""
 
 
 def _harmless_deletion(site: Site, rng: random.Random) -> cst.Module | None:
@@ -239,9 +244,9 @@ def written(site: Site, text: str, name: str | None = None) -> cst.Module | None
     if line is not None and _assigns_itself(line, site.node, new):
         return site.tree.remove(line)
     if name is None or line is None or isinstance(new, cst.Name):
-        return site.tree.replace(site.node, _dressed(site, new))
+        return site.tree.replace(site.node, dressed(site.tree.parent(site.node), site.node, new))
     aside = statements(f"{name} = {code(new)}\n")[0]
-    below = _replaced_within(line, site.node, _dressed(site, cst.Name(name)))
+    below = _replaced_within(line, site.node, dressed(site.tree.parent(site.node), site.node, cst.Name(name)))
     return site.tree.replace(line, aside.with_changes(leading_lines=line.leading_lines), below)
 
 
@@ -258,10 +263,26 @@ def _statement(site: Site, text: str) -> cst.Module | None:
         return site.tree.remove(_emptied(site))
     made = statements(text)
     own = frozenset(name for each in made for name in bound_names(each))
-    new = [site.node if code(each).strip() == _ITSELF else each for each in made]
+    new = [_with_itself(site, each) for each in made]
     if not all(known(site, each, own) for each in new if each is not site.node):
         return None
     return site.tree.edit({site.node: new})
+
+
+def _with_itself(site: Site, made: cst.CSTNode) -> cst.CSTNode:
+    """A new statement with the old one where the form says so: in its place, or a copy inside a block."""
+    lines = [
+        line
+        for line in walk(made)
+        if isinstance(line, cst.SimpleStatementLine) and code(line).strip() == _ITSELF
+    ]
+    if made in lines:
+        return site.node
+    for line in lines:
+        replaced = made.deep_replace(line, clone(bare(site.node)))
+        assert isinstance(replaced, cst.CSTNode), "one statement stays one"
+        made = replaced
+    return made
 
 
 def _emptied(site: Site) -> cst.CSTNode:
@@ -331,95 +352,6 @@ def _index(tree: Tree) -> dict[Key, list[cst.CSTNode]]:
     return found
 
 
-def _dressed(site: Site, new: cst.BaseExpression) -> cst.BaseExpression:
-    """New code in the clothes of the old: its parentheses where they are needed, its line breaks between arguments."""
-    old, above = site.node, site.tree.parent(site.node)
-    if isinstance(old, cst.Call) and isinstance(new, cst.Call):
-        new = _merged(old, new)
-    if getattr(old, "lpar", ()) and is_loose(new):
-        return new.with_changes(lpar=old.lpar, rpar=old.rpar)  # type: ignore[attr-defined]
-    if is_loose(new) and binding(new) <= _asked(above, old) and not _binds_alike(above, old, new):
-        return new.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
-    return new
-
-
-def _asked(above: cst.CSTNode | None, old: cst.CSTNode) -> int:
-    """How loosely an operand may bind at most to need parentheses here."""
-    if isinstance(above, cst.Attribute | cst.Await) or (isinstance(above, cst.Call) and above.func is old):
-        return ATOM
-    if isinstance(above, cst.Subscript) and above.value is old:
-        return ATOM
-    if isinstance(above, cst.ComparisonTarget):
-        return COMPARISON
-    return binding(above) if isinstance(above, LOOSE) and not isinstance(above, cst.Tuple) else -1
-
-
-def _binds_alike(above: cst.CSTNode | None, old: cst.CSTNode, new: cst.CSTNode) -> bool:
-    """A left operand may bind as its operator does: ``a + b`` in ``a + b - c``."""
-    if not isinstance(above, cst.BinaryOperation | cst.BooleanOperation) or isinstance(
-        above.operator, cst.Power
-    ):
-        return False
-    return above.left is old and binding(new) == binding(above)
-
-
-def _merged(old: cst.Call, new: cst.Call) -> cst.Call:
-    """The new call as the smallest change of the old one: arguments that stay keep their place and layout."""
-    before, after = _keyed(old), _keyed(new)
-    if {key: code(arg.value) for key, arg in before.items()} == {
-        key: code(arg.value) for key, arg in after.items()
-    }:
-        return _reordered(old, list(after)) if same(old.func, new.func) else old.with_changes(func=new.func)
-    if {key for key in before if not key.isidentifier()} != {key for key in after if not key.isidentifier()}:
-        return _spread(old, new)
-    made = old.with_changes(func=new.func)
-    for key, arg in before.items():
-        if key not in after:
-            made = without_argument(made, _keyed(made)[key])
-        elif not same(arg.value, after[key].value):
-            made = with_value(made, _keyed(made)[key], after[key].value)
-    return (
-        with_args_added(made, *added)
-        if (added := [_plain(after[key]) for key in after if key not in before])
-        else made
-    )
-
-
-def _reordered(call: cst.Call, keys: list[str]) -> cst.Call:
-    """The call with its arguments in another order; as it is where comments stand between them."""
-    if any("#" in code(arg) for arg in call.args):
-        return call
-    known, args = _keyed(call), call.args
-    between, last = args[0], args[-1]
-    made = [_plain(known[key]).with_changes(comma=between.comma) for key in keys]
-    made[-1] = made[-1].with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg)
-    return call.with_changes(args=made)
-
-
-def _keyed(call: cst.Call) -> dict[str, cst.Arg]:
-    """The arguments by keyword, or by their place among the others."""
-    plain = (arg for arg in call.args if arg.keyword is None and not arg.star)
-    found = {str(i): arg for i, arg in enumerate(plain)}
-    found |= {arg.keyword.value: arg for arg in call.args if arg.keyword}
-    found |= {arg.star + code(arg.value): arg for arg in call.args if arg.star}
-    order = {id(arg): i for i, arg in enumerate(call.args)}
-    return dict(sorted(found.items(), key=lambda item: order[id(item[1])]))
-
-
-def _plain(arg: cst.Arg) -> cst.Arg:
-    return arg.with_changes(comma=cst.MaybeSentinel.DEFAULT, whitespace_after_arg=cst.SimpleWhitespace(""))
-
-
-def _spread(old: cst.Call, new: cst.Call) -> cst.Call:
-    """The new call one argument a line where the old one is."""
-    if old.whitespace_before_args.empty or len(old.args) < 2 or not new.args:
-        return new
-    first, last = old.args[0], old.args[-1]
-    args = [_plain(arg).with_changes(comma=first.comma) for arg in new.args]
-    args[-1] = args[-1].with_changes(comma=last.comma, whitespace_after_arg=last.whitespace_after_arg)
-    return new.with_changes(args=args, whitespace_before_args=old.whitespace_before_args)
-
-
 def _replaced_within(line: cst.CSTNode, old: cst.CSTNode, new: cst.CSTNode) -> cst.CSTNode:
     inner = line.deep_replace(old, new)
     assert isinstance(inner, cst.CSTNode), "one statement stays one"
@@ -466,7 +398,7 @@ def moved(keyword: str) -> Form:
 
     def form(site: Site, rng: random.Random) -> str | None:
         assert isinstance(site.node, cst.Call)
-        args = [code(_plain(arg)).strip() for arg in site.node.args]
+        args = [code(plain(arg)).strip() for arg in site.node.args]
         names = [arg.keyword.value if arg.keyword else "" for arg in site.node.args]
         at = names.index(keyword)
         places = [i for i, name in enumerate(names) if name and i != at]
