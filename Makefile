@@ -9,6 +9,8 @@ LAB := .venv-lab
 LAB_STAMP := $(LAB)/.installed
 OIP := .venv-oip
 OIP_STAMP := $(OIP)/.installed
+JUDGE := .venv-judge
+JUDGE_STAMP := $(JUDGE)/.installed
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
 # The first interpreter of a supported version that can make a virtual environment; PYTHON=... overrides it.
@@ -21,7 +23,7 @@ AS_IN_A_WHEEL = trap 'rm -f rules/compiled.json' EXIT; $(BIN)/trainwarden rules 
 # The build for processors where the index has one; TORCH=torch==2.13.0 takes the build for GPUs.
 TORCH := torch==2.13.0+cpu
 
-.PHONY: help env env-lab env-oip demo test test-lab check bench lock clean
+.PHONY: help env env-lab env-oip env-judge demo test test-lab check bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -66,6 +68,14 @@ $(OIP_STAMP): requirements/oip.lock | $(BIN)/python
 	@$(OIP)/bin/python -m pip --quiet install --require-hashes --requirement requirements/oip.lock
 	@touch $@
 
+env-judge: $(JUDGE_STAMP) ## create .venv-judge, a language model's server for the tests of the second opinion
+
+$(JUDGE_STAMP): requirements/judge.lock | $(BIN)/python
+	@echo "Installing the language model's server into $(JUDGE) ..."
+	@$(BIN)/python -m venv $(JUDGE)
+	@$(JUDGE)/bin/python -m pip --quiet install --require-hashes --requirement requirements/judge.lock
+	@touch $@
+
 demo: env ## review a small training repository: twelve acts of sabotage and ten honest changes
 	@$(AS_IN_A_WHEEL) PYTHONPATH=tests $(BIN)/python -m demo
 
@@ -74,6 +84,9 @@ test: env ## run the tests
 
 test-lab: env-lab ## run the tests of the lab, those that need PyTorch included
 	@$(LAB)/bin/python -m pytest tests/lab
+
+defences: env ## remove each defence of the App, one at a time, and expect a test to notice (ARGS="--only NAME")
+	@$(BIN)/python tests/github/defences.py $(ARGS)
 
 check: env ## the gate: format, lint, types, imports, rules, generated pages
 	$(BIN)/ruff format --check .
@@ -94,19 +107,19 @@ $(BENCH_STAMP): requirements/bench.lock | $(BIN)/python
 	@touch $@
 
 lock: ## resolve pyproject.toml into requirements/*.lock again (needs uv)
-	@for name in run app build dev lab oip bench; do \
+	@for name in run app build dev lab oip judge bench; do \
 	  case $$name in \
 	    run) from=pyproject.toml ;; \
 	    app) from="pyproject.toml --extra app --extra model --extra remote" ;; \
 	    dev) from="pyproject.toml --extra app --extra model --extra remote --extra dev" ;; \
 	    lab) from="pyproject.toml --extra lab-tools requirements/lab.in" ;; \
-	    build | oip | bench) from=requirements/$$name.in ;; \
+	    build | oip | judge | bench) from=requirements/$$name.in ;; \
 	  esac; \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --custom-compile-command "make lock" --output-file requirements/$$name.lock $$from; \
 	done
 
 clean: ## remove environments, caches and build output
-	rm -rf $(VENV) $(BENCH) $(LAB) $(OIP) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) $(LAB) $(OIP) $(JUDGE) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf bot/*.egg-info
 	find bot tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainwarden.config import Config, Pack, RuleOverride, Waiver, load, load_waivers, matches
-from trainwarden.model import Misuse, ScorerChoice
+from trainwarden.model import JudgeChoice, Misuse, ScorerChoice
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "ab" * 32
@@ -36,6 +36,9 @@ packs:
   - {{git: "https://example.org/rules.git", revision: "{SHA}", digest: "{DIGEST}"}}
 scorer: {{url: "https://a.example.org", model: m, seconds: 2, cleartext: true, token_file: /t, ca_file: /c,
   device: cuda, threads: 4, folder: /f}}
+judge: {{url: "https://b.example.org/v1", model: m, key_file: /k, ca_file: /c, cleartext: true, above: 0.2, seconds: 9,
+  patience: 8, answer_tokens: 70, tokens: 6, money: 0.5, day_tokens: 4, day_money: 3, price_in: 2, price_out: 1,
+  folder: /f}}
 """
     assert load(text.encode(), "c.yml") == Config(
         mode="enforce",
@@ -54,6 +57,9 @@ scorer: {{url: "https://a.example.org", model: m, seconds: 2, cleartext: true, t
         scorer=ScorerChoice(
             "https://a.example.org", "m", 2.0, True, "/t", "/c", device="cuda", threads=4, folder="/f"
         ),
+        judge=JudgeChoice(
+            "https://b.example.org/v1", "m", None, "/k", "/c", True, 0.2, 9, 8, 70, 6, 0.5, 4, 3, 2, 1, "/f"
+        ),
     )
 
 
@@ -65,7 +71,7 @@ scorer: {{url: "https://a.example.org", model: m, seconds: 2, cleartext: true, t
             "xyz: 1\n",
             1,
             "unknown key 'xyz'",
-            "Allowed are mode, model, packs, paths, rules, scorer, thresholds.",
+            "Allowed are judge, mode, model, packs, paths, rules, scorer, thresholds.",
         ),
         ("- a\n", 1, "the file must be a mapping", ""),
         ("scorer: {urls: x}\n", 1, "unknown key 'urls' in scorer", "Did you mean url?"),
@@ -79,6 +85,11 @@ scorer: {{url: "https://a.example.org", model: m, seconds: 2, cleartext: true, t
             "scorer.token_file is 'secrets/t'",
             "Give an absolute path.",
         ),
+        ("judge: {key: secret}\n", 1, "unknown key 'key' in judge", "key_file"),
+        ("judge: {above: 2}\n", 1, "judge.above is 2", "from 0 to 1"),
+        ("judge: {tokens: 0}\n", 1, "judge.tokens is 0", "from 1 to"),
+        ("judge: {money: -1}\n", 1, "judge.money is -1", "from 0 to"),
+        ("judge: {folder: here}\n", 1, "judge.folder is 'here'", "Give an absolute path."),
         ("just words\n", 1, "the file must be a mapping", ""),
         ("mode: loud\n", 1, "mode is 'loud'", "observe, advise, enforce"),
         ("mode: [observe]\n", 1, "mode is ['observe']", "observe, advise, enforce"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Literal, cast, get_args
 
-from trainwarden.model import SEVERITIES, Device, Level, Misuse, ScorerChoice, Stage
+from trainwarden.model import SEVERITIES, Device, JudgeChoice, Level, Misuse, ScorerChoice, Stage
 from trainwarden.yaml_safely import Document, load_document
 
 Mode = Literal["observe", "advise", "enforce"]
@@ -53,7 +53,7 @@ class Pack:
 class Config:
     """How strictly to judge. Thresholds are risks, 0 to 1; paths are globs (see ``matches``).
 
-    ``scorer`` is heeded in the operator's own file only: it says which machine is sent code.
+    ``scorer`` and ``judge`` are heeded in the operator's own file only: they say which machines are sent code.
     """
 
     mode: Mode = "observe"
@@ -65,6 +65,7 @@ class Config:
     rules: Mapping[str, RuleOverride] = field(default_factory=dict)
     packs: tuple[Pack, ...] = ()
     scorer: ScorerChoice | None = None
+    judge: JudgeChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def load(data: bytes | None, origin: str) -> Config:
     reader = _Reader(load_document(data or b"", origin))
     if reader.document.value is None:
         return Config()
-    top = reader.mapping((), {"mode", "thresholds", "model", "paths", "rules", "packs", "scorer"})
+    top = reader.mapping((), {"mode", "thresholds", "model", "paths", "rules", "packs", "scorer", "judge"})
     defaults = Config()
     review, block = _thresholds(reader, top, defaults)
     training, ignored = _paths(reader, top)
@@ -100,6 +101,7 @@ def load(data: bytes | None, origin: str) -> Config:
         _overrides(reader) if "rules" in top else {},
         _packs(reader) if "packs" in top else (),
         _scorer(reader) if "scorer" in top else None,
+        _judge(reader) if "judge" in top else None,
     )
 
 
@@ -341,6 +343,35 @@ def _scorer(reader: _Reader) -> ScorerChoice:
     if "device" in given:
         said["device"] = reader.word(("scorer", "device"), get_args(Device))
     return ScorerChoice(**said)
+
+
+_JUDGE_NUMBERS: Mapping[str, tuple[float, float]] = {
+    "seconds": (0.1, 600),
+    "patience": (0.1, 3600),
+    "answer_tokens": (50, 100_000),
+    "tokens": (1, 1e12),
+    "day_tokens": (1, 1e15),
+    "money": (0, 1e9),
+    "day_money": (0, 1e9),
+    "price_in": (0, 1e6),
+    "price_out": (0, 1e6),
+}
+
+
+def _judge(reader: _Reader) -> JudgeChoice:
+    words, files = ("url", "model"), ("key_file", "ca_file", "folder")
+    given = reader.mapping(("judge",), {*words, *files, *_JUDGE_NUMBERS, "above", "cleartext"})
+    said: dict[str, Any] = {key: reader.text(("judge", key)) for key in words if key in given}
+    said |= {key: reader.absolute(("judge", key)) for key in files if key in given}
+    for key, (least, most) in _JUDGE_NUMBERS.items():
+        if key in given:
+            number = reader.number(("judge", key), least, most)
+            said[key] = int(number) if key.endswith("tokens") else number
+    if "above" in given:
+        said["above"] = reader.share(("judge", "above"))
+    if "cleartext" in given:
+        said["cleartext"] = reader.flag(("judge", "cleartext"))
+    return JudgeChoice(**said)
 
 
 def _waiver(reader: _Reader, index: int, today: datetime.date) -> Waiver:

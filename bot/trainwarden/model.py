@@ -242,10 +242,28 @@ class Excerpt:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What second opinions took: units read and of those from the cache, calls, those without a usable answer.
+
+    ``money`` in the operator's currency; ``latencies``: seconds from the sending of a unit's calls to each answer.
+    """
+
+    units: int = 0
+    cached: int = 0
+    calls: int = 0
+    failed: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    money: float = 0.0
+    latencies: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything said about one change. ``findings`` are in the order of their share of the risk.
 
-    ``excerpts`` serve the human-readable formats only; the JSON contract does not carry them.
+    ``excerpts`` serve the human-readable formats only, ``usage`` (None: no second opinion was asked for) measuring;
+    the JSON contract does not carry them.
     """
 
     id: str | None
@@ -258,6 +276,7 @@ class Report:
     elapsed_ms: int = 0
     training: bool = False
     excerpts: tuple[Excerpt, ...] = ()
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +330,35 @@ class ScorerChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeChoice:
+    """The language model that gives second opinions, as the operator (and nobody else) chose it. Off without ``url``.
+
+    ``url``: a server of OpenAI's chat protocol; ``model``: its name there. ``key`` or ``key_file`` authorises us.
+    ``above``: the risk from which on a unit is read (None: as calibrated). ``seconds``: for one unit;
+    ``patience``: for one change. ``tokens`` and ``money``: for one change; ``day_tokens`` and ``day_money``: for a day
+    (UTC), counted in ``folder``, which also keeps the cache. ``price_in``, ``price_out``: money for a million tokens.
+    """
+
+    url: str | None = None
+    model: str = ""
+    key: str | None = field(default=None, repr=False)
+    key_file: str | None = None
+    ca_file: str | None = None
+    cleartext: bool = False
+    above: float | None = None
+    seconds: float = 15.0
+    patience: float = 30.0
+    answer_tokens: int = 400
+    tokens: int = 60_000
+    money: float | None = None
+    day_tokens: int | None = None
+    day_money: float | None = None
+    price_in: float = 0.0
+    price_out: float = 0.0
+    folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How to review, the same for many requests: operator's pack and config, what to leave out, budgets.
 
@@ -325,6 +373,7 @@ class Options:
     seconds: float = 60.0
     megabytes: int = 2048
     scorer: ScorerChoice = ScorerChoice()
+    judge: JudgeChoice = JudgeChoice()
 
 
 UnitTag = Literal["same", "removed", "added", "moved"]
@@ -370,6 +419,46 @@ class Score:
     logit: float
     family: str = ""
     lines: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A second opinion on one unit. ``nats``: evidence it adds, never negative.
+
+    ``line``: the head line it points at, None for none; ``technique``: the taxonomy's letter or "". ``reason``: a
+    language model's words, on one line: untrusted. ``probabilities`` of sabotage: of the edit as it is, anonymised, and
+    with its sides exchanged; None where there is no answer.
+    """
+
+    nats: float
+    line: int | None
+    technique: str
+    reason: str
+    probabilities: tuple[float | None, float | None, float | None]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What was said of the units of a change, by their places; ``notes``: what was not read and why, for the report."""
+
+    of: Mapping[int, Opinion]
+    notes: tuple[str, ...]
+    usage: Usage
+
+
+class SecondReader(Protocol):
+    """Gives second opinions on units. The one implementation is ``score.judge.reader``."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+
+    def read(self, units: Sequence[Unit], risks: Sequence[float], above: float) -> Opinions:
+        """Reads the units whose risk is above a threshold, the riskiest first. A failure is a note, never raised."""
+
+    def close(self) -> None:
+        """Hangs up. Idempotent."""
 
 
 class Scorer(Protocol):

@@ -14,6 +14,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from types import MappingProxyType
 
+from trainwarden import opinions
 from trainwarden.config import Config, Waiver
 from trainwarden.excerpts import excerpts_of
 from trainwarden.history import History, Inverse
@@ -26,11 +27,14 @@ from trainwarden.model import (
     Place,
     Report,
     Scorer,
+    SecondReader,
     Source,
     Tool,
+    Unit,
     Unread,
+    Usage,
 )
-from trainwarden.policy import Judgement, Table, judge, load_table
+from trainwarden.policy import Judgement, Table, judge, load_table, site_risks
 from trainwarden.resources import rules_dir
 from trainwarden.rules.engine import match
 from trainwarden.rules.fingerprint import fingerprint
@@ -81,6 +85,7 @@ def review(
     waivers: Sequence[Waiver] = (),
     history: History | None = None,
     scorer: Scorer | None = None,
+    second: SecondReader | None = None,
     request_id: str | None = None,
     breadcrumb: Callable[[str], None] = lambda path: None,
     skip: Mapping[str, str] = MappingProxyType({}),
@@ -94,10 +99,11 @@ def review(
     view = view_of(items, config.training_paths, config.ignore_training_paths, breadcrumb)
     found = [*match(rules, view), *_undone(history, items.kept)]
     sites = sites_of(view, found)
+    units = units_of(view) if scorer is not None or second is not None else ()
     if scorer is not None:
-        units = units_of(view)
         attach(sites, units, scorer.score(units))
-    judgement = _judged(view, sites, config, waivers)
+    notes, usage = _read_again(second, sites, units) if second is not None else ((), None)
+    judgement = _judged(view, sites, config, waivers, notes)
     unread = tuple(item for file in view.files for item in file.unread)
     return Report(
         id=request_id,
@@ -110,10 +116,27 @@ def review(
         elapsed_ms=round(1000 * (time.monotonic() - started)),
         training=any(file.training and not file.test for file in view.files),
         excerpts=excerpts_of(judgement.findings, items.kept),
+        usage=usage,
     )
 
 
-def _judged(view: ChangeView, sites: Sequence[Site], config: Config, waivers: Sequence[Waiver]) -> Judgement:
+def _read_again(
+    second: SecondReader, sites: Sequence[Site], units: Sequence[Unit]
+) -> tuple[tuple[str, ...], Usage]:
+    """Brings second opinions to the sites; returns what the report must say of them, and what they took."""
+    risks, upper = site_risks(sites, bundled_table())
+    said = second.read(units, opinions.risks_of(units, sites, risks), upper)
+    opinions.attach(sites, risks, units, said.of)
+    return said.notes, said.usage
+
+
+def _judged(
+    view: ChangeView,
+    sites: Sequence[Site],
+    config: Config,
+    waivers: Sequence[Waiver],
+    notes: Sequence[str],
+) -> Judgement:
     waived = frozenset((w.rule, w.path, w.fingerprint) for w in waivers if not w.expired)
     unread = [
         item
@@ -122,7 +145,7 @@ def _judged(view: ChangeView, sites: Sequence[Site], config: Config, waivers: Se
         for item in file.unread
     ]
     thresholds = (config.review_threshold, config.block_threshold)
-    return judge(sites, unread, bundled_table(), thresholds, waived)
+    return judge(sites, unread, bundled_table(), thresholds, waived, notes)
 
 
 @lru_cache(maxsize=1)

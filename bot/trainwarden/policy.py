@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 from trainwarden.evidence import Weights
 from trainwarden.learned import learned_risk
 from trainwarden.model import Finding, Level, Misuse, Role, Unread, Verdict, VerdictName
+from trainwarden.opinions import second_opinion, told
 from trainwarden.sites import Learned, Site, sensitive_edit
 
 _SEVERITY: Mapping[Level, float] = {"low": 0.4, "medium": 0.9, "high": 1.6, "critical": 2.4}
@@ -29,6 +30,9 @@ _MOST_UNNAMED = 5
 _LEAST_SHARE = 0.02
 MOST_LEARNED = 6.0
 """Log-odds of the classifier that count at most, either way: it may be sure of itself, we are not."""
+
+UPPER_RULES = 0.05
+UPPER_LEARNED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,17 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class Upper:
+    """The risk of a single edit above which a unit is in the upper tenth of ordinary ones: what a second opinion reads.
+
+    ``rules``: judged by rules and signals; ``learned``: with the classifier.
+    """
+
+    rules: float = UPPER_RULES
+    learned: float = UPPER_LEARNED
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Calibrated evidence: what ``rules/evidence.json`` holds.
 
@@ -71,6 +86,7 @@ class Table:
     slope: float = 1.0
     offset: float = 0.0
     learned: Join | None = None
+    upper: Upper = Upper()
 
 
 def default_weight(finding: Finding) -> float:
@@ -85,7 +101,8 @@ def load_table(data: bytes) -> Table:
         edits = Weights(float(plain["intercept"]), {str(k): float(v) for k, v in plain["signals"].items()})
         numbers = {key: float(plain[key]) for key in ("power", "size", "most_lost", "slope", "offset")}
         rules = {str(k): float(v) for k, v in plain["rules"].items()}
-        return Table(edits, rules, **numbers, learned=_join(plain.get("learned")))
+        upper = Upper(**{str(k): float(v) for k, v in plain.get("upper", {}).items()})
+        return Table(edits, rules, **numbers, learned=_join(plain.get("learned")), upper=upper)
     except (ValueError, KeyError, TypeError, AttributeError) as wrong:
         raise Misuse(f"evidence.json is not a table of evidence: {wrong!r}") from wrong
 
@@ -113,23 +130,43 @@ def judge(
     table: Table,
     thresholds: tuple[float, float],
     waived: frozenset[tuple[str, str, str]] = frozenset(),
+    notes: Sequence[str] = (),
 ) -> Judgement:
     """Weighs the sites of a change. ``thresholds``: risks from which on it is ``review`` and ``block``.
 
-    ``waived``: (rule, path, fingerprint) of findings that are accepted; they are shown and never counted.
+    ``waived``: (rule, path, fingerprint) of findings that are accepted; they are shown and never counted. ``notes`` go
+    to the reasons as they are. A second opinion adds to its site and counts only where that raises the risk.
     """
     for site in sites:
         site.findings = [_waive(finding, waived) for finding in site.findings]
+    table, evidence = _evidence(sites, table)
+    raised = [one + _added(site) for site, one in zip(sites, evidence, strict=True)]
+    alone = [_alone(finding) for site in sites for finding in site.findings]
+    total = max(_total(evidence, table), _total(raised, table))
+    risk = max([_risk(total, table), *alone])
+    findings = _shared(sites, raised, risk, table)
+    return Judgement(_verdict(risk, thresholds, findings, unread, notes), findings)
+
+
+def site_risks(sites: Sequence[Site], table: Table) -> tuple[list[float], float]:
+    """The risk of a change that had nothing but one site, for each, and the ``Upper`` that holds for them."""
+    weighed, evidence = _evidence(sites, table)
+    spoken = table.learned is not None and any(site.learned is not None for site in sites)
+    upper = table.upper.learned if spoken else table.upper.rules
+    return [_risk(one, weighed) for one in evidence], upper
+
+
+def _evidence(sites: Sequence[Site], table: Table) -> tuple[Table, list[float]]:
+    """The nats of each site without second opinions, and the table whose scale they are on."""
     if table.learned is not None and any(site.learned is not None for site in sites):
         table = replace(table, slope=table.learned.slope, offset=table.learned.offset)
     weights = [_weight(site, table) for site in sites]
     bonus = _meetings(sites, table)
-    evidence = [weight + bonus.get(site.member, 0.0) for site, weight in zip(sites, weights, strict=True)]
-    alone = [_alone(finding) for site in sites for finding in site.findings]
-    total = _total(evidence, table)
-    risk = max([_risk(total, table), *alone])
-    findings = _shared(sites, evidence, risk, table)
-    return Judgement(_verdict(risk, thresholds, findings, unread), findings)
+    return table, [weight + bonus.get(site.member, 0.0) for site, weight in zip(sites, weights, strict=True)]
+
+
+def _added(site: Site) -> float:
+    return max(site.opinion.nats, 0.0) if site.opinion is not None else 0.0
 
 
 def _waive(finding: Finding, waived: frozenset[tuple[str, str, str]]) -> Finding:
@@ -152,8 +189,8 @@ def rule_weight(finding: Finding, table: Table) -> float:
 
 
 def _weight(site: Site, table: Table) -> float:
-    told = math.fsum(rule_weight(finding, table) for _, finding in sorted(counted(site).items()))
-    named = table.edits.of(site.signals) + told
+    rules = math.fsum(rule_weight(finding, table) for _, finding in sorted(counted(site).items()))
+    named = table.edits.of(site.signals) + rules
     return table.learned.of(named, site.learned) if table.learned and site.learned else named
 
 
@@ -221,18 +258,33 @@ def _shared(
 
 
 def _of_site(site: Site, evidence: float, share: float, show: bool, table: Table) -> list[Finding]:
-    told = counted(site)
-    weighed = {rule: max(rule_weight(finding, table), 0.01) for rule, finding in told.items()}
+    counts = counted(site)
+    weighed = {rule: max(rule_weight(finding, table), 0.01) for rule, finding in counts.items()}
     whole = math.fsum(weighed.values()) or 1.0
     found = []
     for finding in site.findings:
         part = weighed.get(finding.rule, 0.0) / whole if finding.stage == "active" else 0.0
         score = max(share * part, _alone(finding) * share)
-        found.append(replace(finding, evidence_weight=rule_weight(finding, table), score=round(score, 6)))
-    if show and not told:
-        unnamed = learned_risk(site) if _carried(site, table) else sensitive_edit(site)
-        found.append(replace(unnamed, evidence_weight=evidence, score=round(share, 6)))
+        weight = rule_weight(finding, table)
+        said = _said(site, finding)
+        found.append(replace(finding, evidence_weight=weight, score=round(score, 6), evidence=said))
+    if show and not counts:
+        found.append(replace(_unnamed(site, table), evidence_weight=evidence, score=round(share, 6)))
     return found
+
+
+def _said(site: Site, finding: Finding) -> Mapping[str, object]:
+    """A finding's evidence, with the second opinion on its site if that adds to it."""
+    if site.opinion is None or _added(site) <= 0 or finding.stage != "active":
+        return finding.evidence
+    return {**finding.evidence, **told(site.opinion)}
+
+
+def _unnamed(site: Site, table: Table) -> Finding:
+    """The finding of an edit without a rule, by whoever raised it the most visibly."""
+    if _added(site) > 0:
+        return second_opinion(site)
+    return learned_risk(site) if _carried(site, table) else sensitive_edit(site)
 
 
 def _carried(site: Site, table: Table) -> bool:
@@ -253,13 +305,17 @@ def _order(finding: Finding) -> tuple[float, float, str, int, str, str]:
 
 
 def _verdict(
-    risk: float, thresholds: tuple[float, float], findings: Sequence[Finding], unread: Sequence[Unread]
+    risk: float,
+    thresholds: tuple[float, float],
+    findings: Sequence[Finding],
+    unread: Sequence[Unread],
+    notes: Sequence[str],
 ) -> Verdict:
     review, block = thresholds
     name: VerdictName = "block" if risk >= block else "review" if risk >= review else "pass"
     if unread and name == "pass":
         name, risk = "review", max(risk, review)
-    return Verdict(name, round(risk, 6), tuple(_reasons(findings, unread, name)))
+    return Verdict(name, round(risk, 6), (*_reasons(findings, unread, name), *notes))
 
 
 def _reasons(findings: Sequence[Finding], unread: Sequence[Unread], name: VerdictName) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from trainwarden.evidence import signals
-from trainwarden.model import Finding, Place
+from trainwarden.model import Finding, Opinion, Place
 from trainwarden.parse.nodes import Node
 from trainwarden.rules.fingerprint import alpha, fingerprint
 from trainwarden.rules.spelling import clean, spell
@@ -105,6 +105,7 @@ class Site:
     signals: frozenset[str] = frozenset()
     findings: list[Finding] = field(default_factory=list)
     learned: Learned | None = None
+    opinion: Opinion | None = None
 
     @property
     def member(self) -> tuple[str, str]:

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import get_args
 
 from trainwarden.entry.output import FAIL_ON
-from trainwarden.model import Device, Misuse, Options, ScorerChoice
+from trainwarden.model import Device, JudgeChoice, Misuse, Options, ScorerChoice
 
 SCORER_VARIABLE = "TRAINWARDEN_SCORER"
+JUDGE_VARIABLE = "TRAINWARDEN_JUDGE"
+JUDGE_MODEL_VARIABLE = "TRAINWARDEN_JUDGE_MODEL"
+JUDGE_KEY_VARIABLE = "TRAINWARDEN_JUDGE_KEY"
+JUDGE_KEY_FILE_VARIABLE = "TRAINWARDEN_JUDGE_KEY_FILE"
 MODEL_VARIABLE = "TRAINWARDEN_MODEL_DIR"
 LEAST_MEGABYTES = 256
 MOST_SECONDS = 100_000
@@ -27,6 +31,10 @@ def add_judging(parser: argparse.ArgumentParser, *, fail_on: bool = True) -> Non
     group.add_argument("--model", metavar="DIR", help="a model of your own instead of the bundled one")
     group.add_argument("--scorer", metavar="URL", help="run the model on a server (http, https, grpc, grpcs)")
     group.add_argument("--device", choices=get_args(Device), help="run the model there (default: auto)")
+    group.add_argument(
+        "--judge", metavar="URL", help="ask a language model about risky edits (docs/judge.md)"
+    )
+    group.add_argument("--judge-model", metavar="NAME", help="its name on that server")
     group.add_argument("--no-history", action="store_true", help="do not compare with earlier fixes")
     group.add_argument(
         "--seconds", type=_seconds, default=60.0, metavar="N", help="time for a change (default: 60)"
@@ -61,6 +69,7 @@ def options(arguments: argparse.Namespace, workers: int = 1) -> Options:
         seconds=arguments.seconds,
         megabytes=arguments.megabytes,
         scorer=_scorer(arguments, workers),
+        judge=_judge(arguments),
     )
 
 
@@ -80,6 +89,24 @@ def _scorer(arguments: argparse.Namespace, workers: int) -> ScorerChoice:
 
         read_url(url)
     return ScorerChoice(url=url, device=arguments.device or "auto", folder=absolute(folder), workers=workers)
+
+
+def _judge(arguments: argparse.Namespace) -> JudgeChoice:
+    """Who gives second opinions, by flag or environment; the key by environment only. Raises ``Misuse``."""
+    url = arguments.judge or os.environ.get(JUDGE_VARIABLE) or None
+    choice = JudgeChoice(
+        url=url,
+        model=arguments.judge_model or os.environ.get(JUDGE_MODEL_VARIABLE) or "",
+        key=os.environ.get(JUDGE_KEY_VARIABLE) or None,
+        key_file=absolute(os.environ.get(JUDGE_KEY_FILE_VARIABLE) or None),
+    )
+    if choice.key is not None and not (choice.key.isascii() and choice.key.isprintable()):
+        raise Misuse(f"{JUDGE_KEY_VARIABLE} does not hold a key", "a key is printable ASCII on one line")
+    if url is not None:
+        from trainwarden.score.endpoint import read_url
+
+        read_url(url)
+    return choice
 
 
 def add_repo(parser: argparse.ArgumentParser) -> None:

@@ -13,13 +13,23 @@ from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from trainwarden import config as configuration
 from trainwarden import pipeline
 from trainwarden.git.source import GitSource, open_source
 from trainwarden.history import History, open_history
-from trainwarden.model import Misuse, Options, Report, Request, Scorer, ScorerChoice, Source
+from trainwarden.model import (
+    JudgeChoice,
+    Misuse,
+    Options,
+    Report,
+    Request,
+    Scorer,
+    ScorerChoice,
+    SecondReader,
+    Source,
+)
 from trainwarden.rules.bundle import sources_hash
 from trainwarden.rules.schema import RuleSet, load_rules
 from trainwarden.score.choose import open_scorer
@@ -27,6 +37,10 @@ from trainwarden.score.choose import open_scorer
 if TYPE_CHECKING:
     from trainwarden.config import Config, Waiver
 
+Choice = TypeVar("Choice", ScorerChoice, JudgeChoice)
+
+PATIENCE_SHARE = 0.5
+"""The share of a review's time that second opinions may take at most."""
 CONFIG = ".trainwarden.yml"
 WAIVERS = ".trainwarden/waivers.yml"
 
@@ -52,6 +66,7 @@ def review(
             waivers=_waivers(source),
             history=_history(source, options),
             scorer=_scorer(config, options),
+            second=_second(config, options),
             request_id=request.id,
             breadcrumb=breadcrumb,
             skip=skip,
@@ -103,9 +118,33 @@ def _scorer(config: Config, options: Options) -> Scorer | None:
     return open_scorer(_chosen(config.scorer or ScorerChoice(), options.scorer), config.model == "required")
 
 
-def _chosen(configured: ScorerChoice, given: ScorerChoice) -> ScorerChoice:
+def _second(config: Config, options: Options) -> SecondReader | None:
+    """Who gives second opinions, kept warm. Only the operator says who: see ``Config.judge``."""
+    if config.judge is not None and options.config_file is None:
+        message = (
+            "`judge` in a repository's config says which machine is sent code, and is for the operator only"
+        )
+        raise Misuse(message, "put it in the operator's own file and name that with --config")
+    choice = _chosen(config.judge or JudgeChoice(), options.judge)
+    if choice.url is None:
+        if choice != JudgeChoice(key=choice.key, key_file=choice.key_file):
+            raise Misuse(
+                "a judge was configured without its url", "name its server with --judge or `judge.url`"
+            )
+        return None
+    return _opened(replace(choice, patience=min(choice.patience, options.seconds * PATIENCE_SHARE)))
+
+
+@lru_cache(maxsize=2)
+def _opened(choice: JudgeChoice) -> SecondReader:
+    from trainwarden.score.judge.reader import Judge
+
+    return Judge(choice)
+
+
+def _chosen(configured: Choice, given: Choice) -> Choice:
     """The operator's config with what the command line says otherwise."""
-    plain = ScorerChoice()
+    plain = type(given)()
     said = {field.name: getattr(given, field.name) for field in fields(given)}
     return replace(
         configured, **{name: value for name, value in said.items() if value != getattr(plain, name)}

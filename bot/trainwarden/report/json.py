@@ -8,6 +8,7 @@ U+FFFD in the change itself followed by such braces is written ``U+FFFD {fffd}``
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -30,6 +31,7 @@ from trainwarden.model import (
     Stage,
     Tool,
     Unread,
+    Usage,
     Verdict,
     VerdictName,
 )
@@ -42,6 +44,7 @@ _STAGES: tuple[Stage, ...] = ("active", "trial")
 _SIDES: tuple[Side, ...] = ("base", "head")
 _SURROGATE = re.compile("[\ud800-\udfff]|\ufffd(?=\\{[0-9a-f]{4}\\})")
 _WRITTEN_SURROGATE = re.compile("\ufffd\\{([0-9a-f]{4})\\}")
+_USAGE = ("units", "cached", "calls", "failed", "tokens_in", "tokens_out")
 _DEEPEST = 20
 
 T = TypeVar("T", bound=str)
@@ -82,6 +85,7 @@ def to_dict(report: Report, private: bool = False) -> dict[str, object]:
     }
     if private:
         tree["_training"] = report.training
+        tree["_usage"] = dataclasses.asdict(report.usage) if report.usage is not None else None
         tree["_excerpts"] = [_excerpt(excerpt) for excerpt in report.excerpts]
     return {key: plain(value) for key, value in tree.items()}
 
@@ -201,6 +205,7 @@ def from_dict(data: Mapping[str, object]) -> Report:
         elapsed_ms=fields.count("elapsed_ms"),
         training=fields.get("_training") is True,
         excerpts=tuple(_read_excerpt(item) for item in fields.each("_excerpts", required=False)),
+        usage=_read_usage(fields.inner("_usage")) if fields.get("_usage") is not None else None,
     )
 
 
@@ -239,6 +244,10 @@ class _Fields:
     def texts(self, key: str) -> tuple[str, ...]:
         items = self._list(key)
         return tuple(item if isinstance(item, str) else self._refuse(key) for item in items)
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        items = self._list(key)
+        return tuple(float(item) if isinstance(item, float) else self._refuse(key) for item in items)
 
     def inner(self, key: str) -> _Fields:
         return _Fields(self.get(key), f"{self._name}.{key}")
@@ -310,6 +319,11 @@ def _read_coverage(fields: _Fields) -> Coverage:
         Unread(item.text("path"), item.lines("lines"), item.text("reason")) for item in fields.each("unread")
     )
     return Coverage(fields.count("changed"), fields.count("read"), unread)
+
+
+def _read_usage(fields: _Fields) -> Usage:
+    counts = {name: fields.count(name) for name in _USAGE}
+    return Usage(**counts, money=fields.number("money"), latencies=fields.numbers("latencies"))
 
 
 def _read_excerpt(fields: _Fields) -> Excerpt:

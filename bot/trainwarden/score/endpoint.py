@@ -90,7 +90,7 @@ def read_url(url: str) -> tuple[SplitResult, str, int | None]:
 
 
 def _refuse_leaks(found: Endpoint, allowed: bool) -> None:
-    if found.secure or _is_here(found.host):
+    if found.secure or is_here(found.host):
         return
     if not allowed:
         hint = f"use {found.scheme}s, or say `cleartext: true` in the operator's config if the way there is trusted"
@@ -101,7 +101,8 @@ def _refuse_leaks(found: Endpoint, allowed: bool) -> None:
         )
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether a host is this machine."""
     if host == "localhost":
         return True
     try:

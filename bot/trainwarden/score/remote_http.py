@@ -98,12 +98,12 @@ class HttpTransport:
 
     def _once(self, method: str, path: str, body: bytes | None, deadline: float) -> tuple[int, bytes]:
         if self._connection is None:
-            self._connection = self._connect(_left(deadline))
+            self._connection = self._connect(left(deadline))
         connection = self._connection
         if connection.sock is None:
             connection.connect()
         socket = connection.sock
-        socket.settimeout(_left(deadline))
+        socket.settimeout(left(deadline))
         headers = {
             "content-type": "application/json",
             "accept": "application/json",
@@ -111,7 +111,7 @@ class HttpTransport:
         }
         connection.request(method, path, body, headers)
         response = connection.getresponse()
-        return response.status, _read(response, socket, deadline)
+        return response.status, read_body(response, socket, deadline, LARGEST_ANSWER)
 
     def _connect(self, seconds: float) -> HTTPConnection:
         end = self._endpoint
@@ -145,23 +145,24 @@ class HttpTransport:
         raise Failure(words, again=status in _BUSY)
 
 
-def _left(deadline: float) -> float:
+def left(deadline: float) -> float:
+    """Seconds until a deadline. Raises ``TimeoutError`` when it has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
     return left
 
 
-def _read(response: HTTPResponse, socket: Any, deadline: float) -> bytes:
-    """The whole body by the deadline, however slowly it drips."""
+def read_body(response: HTTPResponse, socket: Any, deadline: float, most: int) -> bytes:
+    """The whole body by the deadline, however slowly it drips. Raises ``Failure`` when it is beyond ``most`` bytes."""
     parts: list[bytes] = []
     size = 0
     while part := response.read1(1 << 16):
         parts.append(part)
         size += len(part)
-        if size > LARGEST_ANSWER:
-            raise Failure(f"answered with more than {LARGEST_ANSWER >> 20} MiB", again=False)
-        socket.settimeout(_left(deadline))
+        if size > most:
+            raise Failure(f"answered with more than {most >> 20} MiB", again=False)
+        socket.settimeout(left(deadline))
     response.close()  # read to its end, it would still count as open, and the connection as busy
     return b"".join(parts)
 
