@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -12,11 +13,11 @@ import pytest
 
 from trainwarden.model import Misuse, ScorerChoice, Unfinished
 from trainwarden.score import embedded as module
-from trainwarden.score.artifact import Calibration, load_encoder
+from trainwarden.score.artifact import MODEL, Calibration, load_encoder
 from trainwarden.score.batches import Answer, Batch, batches, rows, scores
 from trainwarden.score.choose import open_scorer
 from trainwarden.score.embedded import Embedded, plan
-from trainwarden.score.features import BAG, Encoded
+from trainwarden.score.features import BAG, LONGEST, Encoded
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,19 @@ def test_both_builds_at_once_are_refused(model, units, monkeypatch):
     assert Embedded(model).score(units[:1])
 
 
+def test_a_network_that_is_none_is_refused(model, units):
+    broken = replace(model, files={**model.files, MODEL: b"no network"})
+    with pytest.raises(Misuse, match="cannot be loaded") as refused:
+        Embedded(broken, device="cpu").score(units)
+    assert refused.value.hint
+
+
+def test_more_tokens_than_the_network_knows_are_an_error_and_not_a_score(scorer):
+    with pytest.raises(Unfinished, match="cannot be run"):
+        scorer.score_encoded([encoded(LONGEST + 1)])
+    assert scorer.score_encoded([encoded(LONGEST)])
+
+
 def test_threads_follow_the_work():
     cores = len(os.sched_getaffinity(0))
     assert plan(0, workers=1) == (min(2, cores), True)
@@ -156,7 +170,7 @@ def test_a_unit_alone_is_not_padded():
 
 @pytest.mark.parametrize("largest", [1, 2, 3, 64])
 def test_no_unit_is_dropped_or_doubled(largest):
-    units = [encoded(length) for length in (7, 200, 16, 17, 3, 256, 90, 90, 90, 15)]
+    units = [encoded(length) for length in (7, 150, 16, 17, 3, LONGEST, 90, 90, 90, 15)]
     found = list(batches(units, largest))
     assert sorted(place for batch in found for place in batch.places) == list(range(len(units)))
     for batch in found:

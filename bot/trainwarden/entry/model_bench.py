@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batches", type=_numbers, default=(1, 8, 32), metavar="N,...", help="default: 1,8,32"
     )
     parser.add_argument(
-        "--lengths", type=_numbers, default=(32, 64, 128, 256), metavar="N,...", help="default: 32,64,128,256"
+        "--lengths", type=_numbers, default=(32, 64, 96, 160), metavar="N,...", help="default: 32,64,96,160"
     )
     parser.add_argument("--seconds", type=float, default=1.0, metavar="N", help="for each cell (default: 1)")
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch out where it is installed")

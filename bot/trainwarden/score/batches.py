@@ -17,7 +17,7 @@ INPUTS = ("ids", "tags", "signals")
 OUTPUTS = ("risk", "family", "lines")
 FAMILIES = 15
 """Columns of ``family``: honest, then the taxonomy's letters from A."""
-BUCKETS = (16, 32, 48, 64, 96, 128, 160, 192, 224, LONGEST)
+BUCKETS = (*(length for length in (16, 32, 48, 64, 96, 128, 160, 192, 224) if length < LONGEST), LONGEST)
 _SHORTEST = 2
 
 

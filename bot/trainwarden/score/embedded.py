@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any
 
-from trainwarden.model import Device, Misuse, Score, Unit
+from trainwarden.model import Device, Misuse, Score, Unfinished, Unit
 from trainwarden.score.artifact import HALF, MODEL, Artifact, load_encoder
 from trainwarden.score.batches import FAMILIES, INPUTS, OUTPUTS, Answer, Batch, batches, rows, scores
 from trainwarden.score.features import LONGEST, Encoded
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 GPU_BATCH = 64
-_QUIET = 4  # onnxruntime's level "fatal": a GPU that is not there is told by us, not by a page of its log
-_ERRORS = 3
+_QUIET = 4  # onnxruntime's level "fatal": what goes wrong is told by us, not by a page of its log
 _QUANTIZED = b"DynamicQuantizeLinear"  # an operator of networks whose weights are int8
 
 
@@ -97,6 +96,8 @@ class Runner:
         self.pid = os.getpid()
         self._numpy: Any = numpy
         self._session = _session(artifact, device, threads, spin)
+        self._errors = _errors(runtime())
+        _expect(artifact.name, self._session)
         on_gpu = self._session.get_providers()[0] == CUDA
         self.device = "CUDA" if on_gpu else "CPU"
         self.precision = _precision(artifact, on_gpu)
@@ -118,8 +119,11 @@ class Runner:
             for name, shape in zip(OUTPUTS, shapes, strict=True):
                 pointer = self._outputs[name].ctypes.data
                 self._binding.bind_output(name, "cpu", 0, self._numpy.float32, shape, pointer)
-            self._session.run_with_iobinding(self._binding)
-            self._binding.synchronize_outputs()
+            try:
+                self._session.run_with_iobinding(self._binding)
+                self._binding.synchronize_outputs()
+            except self._errors as error:
+                raise Unfinished(f"the network cannot be run: {_first_line(error)}") from error
             return Answer(*(self._read(name, shape) for name, shape in zip(OUTPUTS, shapes, strict=True)))
 
     def _make_room(self, count: int) -> None:
@@ -169,12 +173,24 @@ def _both() -> bool:
 def _session(artifact: Artifact, device: Device, threads: int, spin: bool) -> onnxruntime.InferenceSession:
     """A session on the device asked for; what it runs on is asked of the session, which alone tells the truth."""
     ort = runtime()
+    try:
+        return _on_device(ort, artifact, device, threads, spin)
+    except _errors(ort) as error:
+        hint = "export it for this version of trainwarden and onnxruntime"
+        raise Misuse(
+            f"the network of {artifact.name} cannot be loaded: {_first_line(error)}", hint
+        ) from error
+
+
+def _on_device(
+    ort: Any, artifact: Artifact, device: Device, threads: int, spin: bool
+) -> onnxruntime.InferenceSession:
     if device != "cpu" and (session := _on_gpu(ort, artifact, threads, spin)) is not None:
         return session
     if device == "cuda":
         hint = "pip install 'trainwarden[gpu]' and see that `nvidia-smi` works, or choose `device: cpu`"
         raise Misuse("no CUDA device can be used, and `device: cuda` allows no other", hint)
-    return ort.InferenceSession(artifact.files[MODEL], _options(ort, threads, spin, _ERRORS), providers=[CPU])
+    return ort.InferenceSession(artifact.files[MODEL], _options(ort, threads, spin), providers=[CPU])
 
 
 def _on_gpu(ort: Any, artifact: Artifact, threads: int, spin: bool) -> onnxruntime.InferenceSession | None:
@@ -187,8 +203,26 @@ def _on_gpu(ort: Any, artifact: Artifact, threads: int, spin: bool) -> onnxrunti
     # Full precision, as the processor has it, where the model is not the half-precision one.
     providers = [(CUDA, {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}), CPU]
     data = artifact.files.get(HALF, artifact.files[MODEL])
-    session = ort.InferenceSession(data, _options(ort, threads, spin, _QUIET), providers=providers)
+    session = ort.InferenceSession(data, _options(ort, threads, spin), providers=providers)
     return session if session.get_providers()[0] == CUDA else None
+
+
+def _expect(name: str, session: onnxruntime.InferenceSession) -> None:
+    for ours, theirs in ((INPUTS, session.get_inputs()), (OUTPUTS, session.get_outputs())):
+        if sorted(ours) != sorted(each.name for each in theirs):
+            listed = ", ".join(sorted(each.name for each in theirs))
+            raise Misuse(f"the network of {name} has {listed} where {', '.join(sorted(ours))} were due")
+
+
+def _errors(ort: Any) -> tuple[type[Exception], ...]:
+    """The exceptions of onnxruntime, which have no root of their own."""
+    state = ort.capi.onnxruntime_pybind11_state
+    found = [each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception)]
+    return (*found, RuntimeError)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _driver() -> bool:
@@ -202,12 +236,12 @@ def _driver() -> bool:
     return True
 
 
-def _options(ort: Any, threads: int, spin: bool, severity: int) -> Any:
+def _options(ort: Any, threads: int, spin: bool) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.enable_mem_pattern = False  # it keeps a plan for every length there is
-    options.log_severity_level = severity
+    options.log_severity_level = _QUIET
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
     return options
