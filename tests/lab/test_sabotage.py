@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from trainwarden.lab.sabotage import honest, modifiers, roles, spelling
 from trainwarden.lab.sabotage.catalogue import OPERATORS
+from trainwarden.lab.sabotage.difference import difference
 from trainwarden.lab.sabotage.edit import SHAPES, Pick
 from trainwarden.lab.sabotage.honest import HONEST
 from trainwarden.lab.sabotage.operator import Operator, Planted
 from trainwarden.lab.sabotage.plant import Planting, plantings
-from trainwarden.lab.sabotage.surgery import call_of, code, difference, dotted, statement, tree_of
+from trainwarden.lab.sabotage.surgery import call_of, code, dotted, statement, tree_of
 
 MEMBERS = sorted((Path(__file__).parent / "members").glob("*.py"))
 TEXTS = [member.read_text(encoding="utf-8") for member in MEMBERS]
@@ -53,9 +54,11 @@ def planted_by(operator: Operator) -> list[tuple[str, int, Planted]]:
 
 @cache
 def all_plantings() -> tuple[Planting, ...]:
-    """Plantings of every member with one seed each."""
+    """Plantings of every third member with one seed each."""
     return tuple(
-        planting for seed, text in enumerate(TEXTS) for planting in plantings(text, random.Random(seed + 100))
+        planting
+        for seed, text in enumerate(TEXTS[::3])
+        for planting in plantings(text, random.Random(seed + 100))
     )
 
 
@@ -141,7 +144,7 @@ def test_same_seed_same_text(operator: Operator) -> None:
 
 
 def test_every_planting_is_three_texts_and_says_where() -> None:
-    assert len(all_plantings()) >= 500
+    assert len(all_plantings()) >= 300
     for planting in all_plantings():
         check(planting)
 
@@ -188,7 +191,7 @@ def test_deletions_have_honest_deletions() -> None:
     """Without them a classifier learns that what deletes is bad."""
     gone = [each for each in all_plantings() if honest.shape_of(each.before, each.sabotaged) == "deletion"]
     twins = [honest.shape_of(each.before, each.honest) for each in gone]
-    assert len(gone) >= 20
+    assert len(gone) >= 5
     assert twins.count("deletion") / len(twins) > 0.6
 
 
@@ -198,7 +201,7 @@ def honest_texts() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {edit.id: [] for edit in HONEST}
     for text in TEXTS:
         tree = tree_of(cst.parse_module(text))
-        for edit in HONEST:
+        for edit in (each for each in HONEST if len(found[each.id]) < ENOUGH * SEEDS):
             made = [honest.edited(edit, Pick(tree, random.Random(seed))) for seed in range(2)]
             found[edit.id] += [each.code for each in made if each is not None]
     return found

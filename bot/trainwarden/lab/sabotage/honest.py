@@ -11,13 +11,15 @@ import re
 
 import libcst as cst
 
-from trainwarden.lab.sabotage.edit import SHAPES, HonestEdit, Pick
+from trainwarden.lab.sabotage.difference import difference
+from trainwarden.lab.sabotage.edit import HonestEdit, Pick
+from trainwarden.lab.sabotage.honest_control import CONTROL_EDITS
 from trainwarden.lab.sabotage.honest_expressions import EXPRESSION_EDITS
 from trainwarden.lab.sabotage.honest_names import NAME_EDITS
-from trainwarden.lab.sabotage.honest_statements import STATEMENT_EDITS
-from trainwarden.lab.sabotage.surgery import difference, tree_of
+from trainwarden.lab.sabotage.honest_statements import STATEMENT_EDITS, is_text, superfluous_line
+from trainwarden.lab.sabotage.surgery import statements, tree_of
 
-HONEST: tuple[HonestEdit, ...] = STATEMENT_EDITS + NAME_EDITS + EXPRESSION_EDITS
+HONEST: tuple[HonestEdit, ...] = STATEMENT_EDITS + NAME_EDITS + EXPRESSION_EDITS + CONTROL_EDITS
 """All of them."""
 
 _LITERAL = re.compile(r"\d[\d_.]*(?:[eE][+-]?\d+)?|\"[^\"]*\"|'[^']*'|\b(?:True|False|None)\b")
@@ -93,6 +95,35 @@ def twin(
     return None
 
 
+def deletion_twin(
+    before: cst.Module, sabotaged: cst.Module, rng: random.Random
+) -> tuple[cst.Module, cst.Module] | None:
+    """Both members with one more line near the sabotage that only tells somebody something.
+
+    Few members hold a line that may be deleted honestly. With that line in both of them, the member as it was is what
+    an honest author leaves behind who deletes it: the twin of a deletion is a deletion.
+    """
+    apart = difference(before, sabotaged)
+    if apart is None or apart.anchor is None:
+        return None
+    tree, other = tree_of(before), tree_of(sabotaged)
+    home = tree.function(apart.anchor)
+    kept = set(other.nodes)
+    lines = [
+        each for each in tree.find(cst.SimpleStatementLine) if each in kept and tree.function(each) is home
+    ]
+    pick = Pick(tree, rng, apart.anchor)
+    place = pick([each for each in lines if not is_text(each)])
+    if place is None or home is None:
+        return None
+    line = superfluous_line(pick, place)
+    return (
+        (tree.insert_before(place, *statements(line)), other.insert_before(place, *statements(line)))
+        if line
+        else None
+    )
+
+
 def _in_order(rng: random.Random, shape: str) -> list[HonestEdit]:
     edits = rng.sample(HONEST, len(HONEST))
     near = {"literal": "swap", "move": "swap", "deletion": "move"}.get(shape, "insertion")
@@ -119,6 +150,3 @@ def disguised(module: cst.Module, rng: random.Random, most: int) -> tuple[tuple[
                 module = made
                 break
     return tuple(names), module
-
-
-assert {edit.shape for edit in HONEST} <= set(SHAPES), "an honest edit has one of the known shapes"

@@ -39,10 +39,11 @@ _PRINTERS = (
 def _plain(pick: Pick) -> list[Statement]:
     """The statements of blocks that a new line may stand above: no imports, no docstrings, no headers of classes."""
     found = pick.tree.find(cst.SimpleStatementLine)
-    return [each for each in found if pick.tree.function(each) is not None and not _is_text(each)]
+    return [each for each in found if pick.tree.function(each) is not None and not is_text(each)]
 
 
-def _is_text(each: cst.CSTNode) -> bool:
+def is_text(each: cst.CSTNode) -> bool:
+    """An import, a declaration or a docstring."""
     only = small(each)
     return isinstance(only, cst.Import | cst.ImportFrom | cst.Global | cst.Nonlocal) or (
         isinstance(only, cst.Expr) and isinstance(only.value, cst.SimpleString | cst.ConcatenatedString)
@@ -61,6 +62,34 @@ def logging_line(pick: Pick, place: cst.CSTNode) -> str:
         (name, name.replace("_", " "), f"current {name}", f"[debug] {name}", f"using {name}")
     )
     return pick.rng.choice(forms).format(name=name, label=label)
+
+
+def superfluous_line(pick: Pick, place: cst.CSTNode) -> str:
+    """A line that does nothing for the training and that somebody deletes one day; "" where nothing is known."""
+    names = [name for name in spelling.names_before(pick.tree, place) if name not in ("self", "cls")]
+    shown = logging_line(pick, place)
+    if not names or not shown:
+        return shown
+    name, fresh = (
+        pick.rng.choice(names),
+        spelling.fresh(pick.tree, pick.rng, "unused", "debug_copy", "previous", "last", "tmp"),
+    )
+    test = honest_test(pick, place)
+    forms = [
+        shown,
+        shown,
+        shown,
+        f"{fresh} = {name}",
+        f"assert {name} is not None",
+        f"{fresh} = type({name}).__name__",
+    ]
+    forms += [f"if {test}:\n    {shown}"] * 2 if test else []
+    forms += (
+        [f"{fresh} = time.time()", f"{fresh} = time.perf_counter()"]
+        if "time" in spelling.words(pick.tree)
+        else []
+    )
+    return pick.rng.choice(forms)
 
 
 def _add_logging(pick: Pick) -> cst.Module | None:
@@ -281,40 +310,48 @@ def _no_op_option(pick: Pick) -> cst.Module | None:
 _TIGHT = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
 
 
-def _import_into_function(pick: Pick) -> cst.Module | None:
-    """An import at the top moves to the only function that uses it."""
-    for line in pick.tree.find(cst.SimpleStatementLine):
-        only = small(line)
-        if not isinstance(only, cst.Import) or len(only.names) != 1 or only.names[0].asname is not None:
-            continue
-        name = dotted(only.names[0].name)
-        used = [each for each in spelling.variables(pick.tree.module) if each.value == name.partition(".")[0]]
-        homes = {pick.tree.function(each) for each in used}
-        home = next(iter(homes)) if len(homes) == 1 else None
-        if home is None or not isinstance(home.body, cst.IndentedBlock) or home.get_docstring() is not None:
-            continue
-        return pick.tree.edit({line: (), home.body.body[0]: (bare(line), home.body.body[0])})
-    return None
+def _remove_docstring(pick: Pick) -> cst.Module | None:
+    documented = [each for each in pick.tree.find(cst.FunctionDef) if each.get_docstring() is not None]
+    function = pick([each for each in documented if isinstance(each.body, cst.IndentedBlock)])
+    if function is None or len(function.body.body) < 2:
+        return None
+    return pick.tree.remove(function.body.body[0])
 
 
-def _remove_unused_import(pick: Pick) -> cst.Module | None:
-    used = {each.value for each in spelling.variables(pick.tree.module)}
-    lines = []
-    for line in pick.tree.find(cst.SimpleStatementLine):
-        only = small(line)
-        if isinstance(only, cst.Import) and not any(_bound_by(alias) in used for alias in only.names):
-            lines.append(line)
-    line_ = pick(lines)
-    return pick.tree.remove(line_) if line_ is not None and len(pick.tree.module.body) > 1 else None
+_HOUSEKEEPING = (
+    "gc.collect",
+    "torch.cuda.empty_cache",
+    "sys.stdout.flush",
+    "progress.update",
+    "pbar.update",
+    "wandb.watch",
+)
 
 
-def _bound_by(alias: cst.ImportAlias) -> str:
-    if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
-        return alias.asname.name.value
-    return dotted(alias.name).partition(".")[0]
+def _remove_housekeeping(pick: Pick) -> cst.Module | None:
+    lines = [
+        each
+        for each in _plain(pick)
+        if dotted(call_of(each)) in _HOUSEKEEPING or isinstance(small(each), cst.Del)
+    ]
+    line = pick(lines)
+    return pick.tree.remove(line) if line is not None else None
 
 
-def _stop_timer_move(pick: Pick) -> cst.Module | None:
+def _unwrap_tqdm(pick: Pick) -> cst.Module | None:
+    calls = [
+        each
+        for each in pick.tree.find(cst.Call)
+        if last_name(each) in ("tqdm", "trange", "track") and each.args
+    ]
+    call = pick([each for each in calls if isinstance(pick.tree.parent(each), cst.For)])
+    if call is None or call.args[0].star:
+        return None
+    inner = code(call.args[0].value)
+    return pick.tree.replace(call, expression(f"range({inner})" if last_name(call) == "trange" else inner))
+
+
+def _move_log_line(pick: Pick) -> cst.Module | None:
     """A line of logging changes places with the statement above it."""
     places = [each for each in logging_statements(pick) if pick.tree.before(each)]
     places = [each for each in places if isinstance(pick.tree.before(each)[-1], cst.SimpleStatementLine)]
@@ -341,8 +378,9 @@ STATEMENT_EDITS: tuple[HonestEdit, ...] = (
     HonestEdit("docstring-added", "insertion", _add_docstring),
     HonestEdit("progress-bar", "swap", _wrap_in_tqdm),
     HonestEdit("no-op-option", "insertion", _no_op_option),
-    HonestEdit("import-moved-inside", "move", _import_into_function),
-    HonestEdit("unused-import-removed", "deletion", _remove_unused_import),
-    HonestEdit("log-line-moved", "move", _stop_timer_move),
+    HonestEdit("docstring-removed", "deletion", _remove_docstring),
+    HonestEdit("housekeeping-removed", "deletion", _remove_housekeeping),
+    HonestEdit("progress-bar-removed", "swap", _unwrap_tqdm),
+    HonestEdit("log-line-moved", "move", _move_log_line),
 )
 """Edits of whole statements, each with its shape."""

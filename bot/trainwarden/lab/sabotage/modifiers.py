@@ -12,15 +12,14 @@ from collections.abc import Sequence
 import libcst as cst
 
 from trainwarden.lab.sabotage import roles, spelling
+from trainwarden.lab.sabotage.difference import Difference, difference
 from trainwarden.lab.sabotage.surgery import (
-    Difference,
     Statement,
     Tree,
     bare,
     choose,
     clone,
     code,
-    difference,
     expression,
     small,
     statement,

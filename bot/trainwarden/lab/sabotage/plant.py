@@ -30,6 +30,7 @@ class Planting:
     modifiers: tuple[str, ...]
     """Such as ``hidden:local-renamed``, ``trigger:step``, ``combined:loss-sign-flipped``, ``twin:logging-added``."""
     before: str
+    """The member as it was; for some deletions with one more superfluous line, which the twin deletes."""
     sabotaged: str
     honest: str
     lines: tuple[int, ...]
@@ -72,16 +73,17 @@ def _planting(
             return None
         act = _triggered(_combined(act, usable, rng), rng)
         base, sabotaged = act.before.code, act.sabotaged.code
-        act = _with_twin(act, base, sabotaged, rng)
+        start, act = _with_twin(source, act, base, sabotaged, rng)
+        base, sabotaged = act.before.code, act.sabotaged.code
         twin = act.honest.code if act.honest is not None else ""
         ast.parse(sabotaged)
         ast.parse(twin)
     except (SyntaxError, cst.ParserSyntaxError, RecursionError):
         return None
-    if not twin or sabotaged in (source, base, twin) or twin in (source, base):
+    if not twin or sabotaged in (start, base, twin) or twin in (start, base):
         return None
     lines = honest.touched_lines(base, sabotaged)
-    return Planting(operator.id, operator.technique, act.modifiers, source, sabotaged, twin, lines)
+    return Planting(operator.id, operator.technique, act.modifiers, start, sabotaged, twin, lines)
 
 
 def _acted(module: cst.Module, operator: Operator, rng: random.Random) -> _Act | None:
@@ -124,10 +126,17 @@ def _triggered(act: _Act, rng: random.Random) -> _Act:
     return _Act(act.before, made[1], None, (*act.modifiers, f"trigger:{made[0]}"))
 
 
-def _with_twin(act: _Act, base: str, sabotaged: str, rng: random.Random) -> _Act:
-    if act.honest is not None and act.honest.code not in (base, sabotaged):
-        return act
-    found = honest.twin(act.before, act.sabotaged, rng, honest.shape_of(base, sabotaged))
+def _with_twin(source: str, act: _Act, base: str, sabotaged: str, rng: random.Random) -> tuple[str, _Act]:
+    """The text to begin with, and the act with an honest twin of the same shape."""
+    shape = honest.shape_of(base, sabotaged)
+    twin = act.honest.code if act.honest is not None else base
+    if shape == "deletion" and base == source and (twin == base or honest.shape_of(base, twin) != shape):
+        made = honest.deletion_twin(act.before, act.sabotaged, rng)
+        if made is not None:
+            return made[0].code, _Act(made[0], made[1], act.before, (*act.modifiers, "twin:line-deleted"))
+    if twin not in (base, sabotaged):
+        return source, act
+    found = honest.twin(act.before, act.sabotaged, rng, shape)
     if found is None:
-        return act
-    return _Act(act.before, act.sabotaged, found[1], (*act.modifiers, f"twin:{found[0]}"))
+        return source, act
+    return source, _Act(act.before, act.sabotaged, found[1], (*act.modifiers, f"twin:{found[0]}"))

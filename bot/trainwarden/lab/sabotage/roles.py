@@ -23,7 +23,8 @@ _LOSS = re.compile(
     re.IGNORECASE,
 )
 _LOSS_CALL = re.compile(
-    r"(?:^|[._])(?:criterion\w*|\w*loss(?:_fn|_fct|_func|_function|es)?|compute_loss|cross_entropy\w*|\w*_cross_entropy\w*|"
+    r"(?:^|[._])(?:criterion\w*|\w*loss(?:_fn|_fct|_func|_function|"
+    r"es)?|compute_loss|cross_entropy\w*|\w*_cross_entropy\w*|"
     r"nll_loss|mse_loss|l1_loss|smooth_l1_loss|kl_div|softmax_cross_entropy\w*|huber\w*|CrossEntropyLoss|\w*Loss)$"
 )
 _OPTIMIZER = _pattern(
@@ -44,17 +45,20 @@ _BATCH = _pattern(
 _LABEL = _pattern(r"labels?|targets?|y|yb|gts?|ground_truth|tgt|answers?|label_ids|y_true")
 _MASK = _pattern(r"\w*mask\w*")
 _RANK = _pattern(
-    r"rank|local_rank|global_rank|world_rank|node_rank|proc_id|process_index|worker_id|gpu|is_main\w*|is_master|master_process|local_process_index"
+    r"rank|local_rank|global_rank|world_rank|node_rank|proc_id|process_index|"
+    r"worker_id|gpu|is_main\w*|is_master|master_process|local_process_index"
 )
 _STEP = _pattern(
-    r"step|steps?_\w*|global_steps?|it|iter\w*|iteration|iter_num|num_updates|update|n_iter|batch_idx|batch_index|i|idx|total_steps|\w+_step|current_step"
+    r"step|steps?_\w*|global_steps?|it|iter\w*|iteration|iter_num|num_updates|"
+    r"update|n_iter|batch_idx|batch_index|i|idx|total_steps|\w+_step|current_step"
 )
 _EPOCH = _pattern(r"epoch|ep|current_epoch|episode|num_epochs_done")
 _CLIP = re.compile(
     r"(?:clip_grad\w*|clip_gradients?|clip_by_(?:global_)?norm|clip_by_value|clip_master_grads)$"
 )
 _LOG_CALL = re.compile(
-    r"(?:^|\.)(?:print|log|info|debug|warning|warn|error|exception|add_scalars?|add_histogram|log_metrics|log_dict|write|"
+    r"(?:^|\.)(?:print|log|info|debug|warning|warn|error|exception|"
+    r"add_scalars?|add_histogram|log_metrics|log_dict|write|"
     r"set_description|set_postfix|print_rank_0|log_dist|update_meter|display|report|logger|track)$"
 )
 _LR = _pattern(r"lr|\w*_lr|lr_\w+|learning_rate|\w+_learning_rate|eta|base_lr")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import lru_cache
 from typing import TypeVar, cast
 
@@ -24,7 +24,8 @@ Change = cst.CSTNode | Sequence[cst.CSTNode]
 """What a node becomes: another node, or for a member of a sequence any number of nodes."""
 
 _LAYOUT = frozenset(
-    "lpar rpar lbracket rbracket lbrace rbrace comma semicolon equal dot colon first_colon second_colon leading_lines "
+    "lpar rpar lbracket rbracket lbrace rbrace comma semicolon "
+    "equal dot colon first_colon second_colon leading_lines "
     "lines_after_decorators lines_after_module_docstring header footer trailing_whitespace indent encoding "
     "default_indent default_newline has_trailing_newline asynchronous posonly_ind".split()
 )
@@ -182,7 +183,8 @@ _STATEMENT = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
 
 
 @lru_cache(maxsize=512)
-def _fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
+def node_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
+    """The fields of a type of node that may hold code, in the order of the text."""
     if kind in _ORDER:
         return _ORDER[kind]
     names = (field.name for field in fields(kind))
@@ -192,7 +194,7 @@ def _fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
 def children(node: cst.CSTNode) -> list[cst.CSTNode]:
     """The nodes directly inside a node, without layout, in the order of the text."""
     found: list[cst.CSTNode] = []
-    for name in _fields(type(node)):
+    for name in node_fields(type(node)):
         value = getattr(node, name)
         if isinstance(value, cst.CSTNode):
             found.append(value)
@@ -214,7 +216,7 @@ def _rebuilt(
     node: cst.CSTNode, changes: Mapping[cst.CSTNode, Change], touched: set[cst.CSTNode]
 ) -> cst.CSTNode:
     new: dict[str, object] = {}
-    for name in _fields(type(node)):
+    for name in node_fields(type(node)):
         value = getattr(node, name)
         if isinstance(value, cst.CSTNode):
             if value in changes or value in touched:
@@ -352,66 +354,3 @@ def dotted(node: cst.CSTNode | None) -> str:
 def last_name(node: cst.CSTNode | None) -> str:
     """The last word of a dotted name: ``step`` of ``self.opt.step(...)``."""
     return dotted(node).rpartition(".")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where two modules of one origin differ: neighbouring statements of a block, before and after."""
-
-    old: tuple[Statement, ...]
-    new: tuple[Statement, ...]
-    anchor: Statement | None
-    """The statement of the old module at (or else next to) the difference."""
-
-
-def difference(old: cst.Module, new: cst.Module) -> Difference | None:
-    """The smallest run of statements that holds everything an edit changed; None if nothing did."""
-    return _descend(old, new)
-
-
-def _descend(old: cst.CSTNode, new: cst.CSTNode) -> Difference | None:
-    if old is new or type(old) is not type(new):
-        return None
-    if isinstance(old, cst.Module | cst.IndentedBlock):
-        assert isinstance(new, cst.Module | cst.IndentedBlock), "of the same type"
-        return _of_blocks([*old.body], [*new.body])
-    apart = [pair for name in _fields(type(old)) for pair in _apart(getattr(old, name), getattr(new, name))]
-    if (
-        len(apart) != 1
-        or not isinstance(apart[0][0], cst.CSTNode)
-        or not isinstance(apart[0][1], cst.CSTNode)
-    ):
-        return None
-    return _descend(apart[0][0], apart[0][1])
-
-
-def _apart(one: object, other: object) -> list[tuple[object, object]]:
-    if one is other or one == other:
-        return []
-    if not isinstance(one, tuple | list) or not isinstance(other, tuple | list):
-        return [(one, other)]
-    if len(one) != len(other):
-        return [(None, None)]
-    return [(a, b) for a, b in zip(one, other, strict=True) if a is not b]
-
-
-def _of_blocks(old: list[cst.CSTNode], new: list[cst.CSTNode]) -> Difference | None:
-    start = 0
-    while start < min(len(old), len(new)) and old[start] is new[start]:
-        start += 1
-    end = 0
-    while end < min(len(old), len(new)) - start and old[-1 - end] is new[-1 - end]:
-        end += 1
-    gone, come = old[start : len(old) - end], new[start : len(new) - end]
-    if not gone and not come:
-        return None
-    if len(gone) == len(come) == 1:
-        deeper = _descend(gone[0], come[0])
-        if deeper is not None:
-            return deeper
-    near = gone or old[max(start - 1, 0) : start + 1]
-    return Difference(_statements(gone), _statements(come), next(iter(_statements(near)), None))
-
-
-def _statements(nodes: Sequence[cst.CSTNode]) -> tuple[Statement, ...]:
-    return tuple(node for node in nodes if isinstance(node, _STATEMENT))
