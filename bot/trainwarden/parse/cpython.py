@@ -255,7 +255,7 @@ def _call(part: ast.Call) -> Shape:
     return "call", "", (part.func, *_arguments(part.args, part.keywords))
 
 
-def _arguments(plain: Sequence[ast.expr], named: Sequence[ast.keyword]) -> Sequence[ast.AST]:
+def _arguments(plain: Sequence[ast.expr], named: Sequence[ast.keyword]) -> Sequence[ast.expr | ast.keyword]:
     """Arguments in the order in which they stand."""
     return sorted((*plain, *named), key=lambda part: (part.lineno, part.col_offset)) if named else plain
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from trainwarden.parse.nodes import Node
 
@@ -96,10 +96,11 @@ class Scope:
         # What ``guards`` found out about this member's conditions, by the identity of nodes that live as long.
         self.guard_kinds: dict[int, frozenset[str]] = {}
         self.exits: dict[int, list[Node]] = {}
-        self._collect(member)
-        for node in _bottom_up(member):
+        nodes = list(member.walk())
+        self._collect(nodes)
+        for node in reversed(nodes):  # parts before the whole
             node.name = self._name_of(node)
-        self._collect_uses(member)
+        self._collect_uses(member, nodes)
 
     @property
     def locals(self) -> set[str]:
@@ -144,8 +145,8 @@ class Scope:
 
     # -- bindings
 
-    def _collect(self, member: Node) -> None:
-        for node in member.walk():
+    def _collect(self, nodes: Iterable[Node]) -> None:
+        for node in nodes:
             if node.kind == "assign":
                 for target in node.children[:-1]:
                     self._bind(target, "value", node.children[-1])
@@ -260,9 +261,9 @@ class Scope:
 
     # -- uses
 
-    def _collect_uses(self, member: Node) -> None:
+    def _collect_uses(self, member: Node, nodes: Iterable[Node]) -> None:
         function = normal(member.value) if member.kind == "function" else ""
-        for node in member.walk():
+        for node in nodes:
             if node.kind == "name" and node.parent is not None:
                 word = self._use(node, function)
                 if word:
@@ -294,10 +295,6 @@ def alpha_hash(node: Node, scope: Scope) -> str:
         word = "" if is_lambda_parameter(inner) else word
         parts.append(f"{inner.kind}\0{word}\0{len(inner.children)}")
     return hashlib.blake2b("\1".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-
-
-def _bottom_up(member: Node) -> Iterator[Node]:
-    return reversed(list(member.walk()))
 
 
 def resolve(member: Node, imports: dict[str, str], lexical: bool = False) -> Scope:

@@ -40,8 +40,8 @@ patterns
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
+from hashlib import blake2b
 
 STATEMENTS = frozenset(
     "class function if for while with try match return raise assert delete pass break continue global nonlocal "
@@ -80,16 +80,13 @@ class Node:
         self.parent: Node | None = None
         self.name = ""
         size = 1
-        parts = [kind, "\0", value]
+        said = f"{kind}\0{value}"
         for child in children:
             child.parent = self
             size += child.size
-            parts.append("\0")
-            parts.append(child.hash)
+            said += f"\0{child.hash}"
         self.size = size
-        self.hash = hashlib.blake2b(
-            "".join(parts).encode("utf-8", "surrogatepass"), digest_size=12
-        ).hexdigest()
+        self.hash = blake2b(said.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
     def __repr__(self) -> str:
         inner = ", ".join(map(repr, self.children))
@@ -101,7 +98,8 @@ class Node:
         while stack:
             node = stack.pop()
             yield node
-            stack.extend(reversed(node.children))
+            if node.children:
+                stack += node.children[::-1]
 
     def ancestors(self) -> Iterator[Node]:
         """The parent, its parent, and so on to the root of the member."""

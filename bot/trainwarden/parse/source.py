@@ -197,7 +197,9 @@ def _canonical(cookie: str) -> str:
 
 
 def _text(text: str, encoding: str) -> Text | Refusal:
-    if any("\ud800" <= character <= "\udfff" for character in set(text)):
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
         return Refusal("a lone surrogate: not a character")
     lone_returns = text.count("\r")
     text = text.replace("\r", "\n")

@@ -12,7 +12,6 @@ from trainwarden.parse.nodes import Node
 from trainwarden.rules.index import EditIndex, FileIndex, lost_guards, new_guards
 from trainwarden.rules.provenance import sources
 from trainwarden.rules.values import comparison, member_globs
-from trainwarden.view import Edit
 
 Spec = Mapping[str, Any]
 EditTest = Callable[[FileIndex, EditIndex], bool]
@@ -53,20 +52,14 @@ def _lost_guards(kinds: Sequence[str]) -> EditTest:
     return lambda file, edit: bool(lost_guards(edit.edit) & wanted)
 
 
-def edit_roles(edit: Edit) -> frozenset[str]:
-    """What an edit is about, on either side and in its differences."""
-    contexts = [c.roles for c in (edit.before_context, edit.after_context) if c is not None]
-    return frozenset().union(*contexts, *(delta.roles for delta in edit.deltas))
-
-
 def _roles(words: Sequence[str]) -> EditTest:
     wanted = frozenset(words)
-    return lambda file, edit: bool(edit_roles(edit.edit) & wanted)
+    return lambda file, edit: bool(edit.roles & wanted)
 
 
 def _not_roles(words: Sequence[str]) -> EditTest:
     wanted = frozenset(words)
-    return lambda file, edit: not edit_roles(edit.edit) & wanted
+    return lambda file, edit: not edit.roles & wanted
 
 
 def _new_member(wanted: bool) -> EditTest:

@@ -37,7 +37,7 @@ class Program:
 
     def run(self, change: ChangeIndex) -> list[Hit]:
         """Every hit of the rule that nothing in ``unless`` excuses."""
-        files = [file for file in change.files_with(_sorted(self.needs)) if self._concerns(file)]
+        files = [file for file in change.files_with(self.needs) if self._concerns(file)]
         if not files:
             return []
         found = []
@@ -81,10 +81,6 @@ def _needs(rule: Rule) -> Needs:
     if not rule.needs:
         return needs(with_parameters(rule.when, rule.parameters))
     return None if ANY_FILE in rule.needs else frozenset(rule.needs)
-
-
-def _sorted(features: Needs) -> list[str] | None:
-    return None if features is None else sorted(features)
 
 
 _PROGRAMS: dict[str, tuple[Program, ...]] = {}

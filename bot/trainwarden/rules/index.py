@@ -9,7 +9,8 @@ statement), ``e:removed``, ``d:number``, ``f:optimizer.lr`` (a fact differs, app
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from trainwarden.model import Fact
 from trainwarden.parse.names import normal
@@ -50,16 +51,21 @@ class SideIndex:
 class EditIndex:
     """An edit with both of its sides prepared."""
 
-    __slots__ = ("after", "before", "edit", "members", "told")
+    __slots__ = ("after", "before", "edit", "members", "roles", "sites", "told")
 
     def __init__(self, edit: Edit) -> None:
         self.edit = edit
         # Words about the edit, by what they are: many conditions hit one edit, and each would spell it anew.
         self.told: dict[str, str] = {}
+        # Likewise the places where it is shown, by the identity of the delta that is meant (0: the whole edit).
+        self.sites: dict[int, Any] = {}
         self.before = SideIndex(edit.before) if edit.before is not None else None
         self.after = SideIndex(edit.after) if edit.after is not None else None
         contexts = (edit.before_context, edit.after_context)
-        self.members = frozenset(context.member for context in contexts if context is not None)
+        held = [context for context in contexts if context is not None]
+        self.members = frozenset(context.member for context in held)
+        # What it is about, on either side and in its differences.
+        self.roles = frozenset().union(*(c.roles for c in held), *(delta.roles for delta in edit.deltas))
 
     @property
     def side(self) -> SideIndex:
@@ -158,25 +164,30 @@ class ChangeIndex:
         self.view = view
         self.files = [FileIndex(file, place) for place, file in enumerate(view.files)]
         self._by_feature: dict[str, list[int]] = defaultdict(list)
+        self._by_start: dict[str, set[int]] = {}
         for file in self.files:
             for feature in file.features:
                 self._by_feature[feature].append(file.place)
         self._balance: dict[str, int] = {}
 
-    def files_with(self, features: Sequence[str] | None) -> Iterator[FileIndex]:
+    def files_with(self, features: Iterable[str] | None) -> Iterator[FileIndex]:
         """Files that have at least one of some features, in path order; all files when None."""
         if features is None:
             yield from self.files
             return
         places: set[int] = set()
         for feature in features:
-            if feature.endswith("*"):
-                start = feature[:-1]
-                places.update(p for f, some in self._by_feature.items() if f.startswith(start) for p in some)
-            else:
-                places.update(self._by_feature.get(feature, ()))
+            open_end = feature.endswith("*")
+            places.update(self._starting_with(feature) if open_end else self._by_feature.get(feature, ()))
         for place in sorted(places):
             yield self.files[place]
+
+    def _starting_with(self, feature: str) -> set[int]:
+        if feature not in self._by_start:
+            start = feature[:-1]
+            found = (places for name, places in self._by_feature.items() if name.startswith(start))
+            self._by_start[feature] = {place for places in found for place in places}
+        return self._by_start[feature]
 
     def balance(self, wanted: Sequence[Pattern]) -> int:
         """How much more often patterns occur in edited statements of the head than of the base."""

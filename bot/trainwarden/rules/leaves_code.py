@@ -130,6 +130,14 @@ def _is_gone(ask: Ask, edit: EditIndex, vanished: Sequence[Pattern]) -> bool:
 
 def edit_site(file: FileIndex, edit: EditIndex, delta: Delta | None = None) -> Site:
     """Where an edit is shown: its head lines, those of the differing part, or the line after the gap."""
+    name = 0 if delta is None else id(delta)  # the edit holds its deltas
+    found: Site | None = edit.sites.get(name)
+    if found is None:
+        found = edit.sites[name] = _edit_site(file, edit, delta)
+    return found
+
+
+def _edit_site(file: FileIndex, edit: EditIndex, delta: Delta | None) -> Site:
     inner = edit.edit
     side: Side = file.view.side
     lines = _delta_lines(inner, delta) or (inner.start, inner.end)

@@ -28,8 +28,9 @@ def spell_all(nodes: Iterable[Node], longest: int = LONGEST) -> str:
 def clean(text: str, longest: int = LONGEST) -> str:
     """Text on one line without control, bidirectional or surrogate characters, cut with an ellipsis."""
     line = " ".join(text[:_MOST].split())
-    kept = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
-    return kept if len(kept) <= longest else kept[: longest - 1] + "…"
+    if not line.isprintable():
+        line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def _spell(node: Node) -> str:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 LONGEST = 400
+MOST_KNOWN = 512
+"""Answers that a test of names keeps."""
 Scalar = str | int | float | bool | None
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -53,8 +55,30 @@ def _glob(pattern: str) -> Callable[[str], bool]:
     if not any(mark in pattern for mark in "*?["):
         wanted = pattern.lower()
         return lambda text: text.lower() == wanted
-    match = re.compile(fnmatch.translate(pattern), re.IGNORECASE).match
-    return lambda text: match(text[:LONGEST]) is not None
+    core = pattern.strip("*")
+    if any(mark in core for mark in "*?[") or not core.isascii():
+        return lambda text: _translated(pattern).match(text[:LONGEST]) is not None
+    return _open(pattern, core.lower())
+
+
+@lru_cache(maxsize=4096)
+def _translated(pattern: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(pattern), re.IGNORECASE)
+
+
+def _open(pattern: str, core: str) -> Callable[[str], bool]:
+    """A glob with stars at its ends only. Most are, and need no regular expression but for letters beyond ASCII."""
+    start, end = pattern.startswith("*"), pattern.endswith("*")
+
+    def test(text: str) -> bool:
+        if not text.isascii():
+            return _translated(pattern).match(text[:LONGEST]) is not None
+        text = text[:LONGEST].lower()
+        if start:
+            return core in text if end else text.endswith(core)
+        return text.startswith(core)
+
+    return test
 
 
 def globs(patterns: Iterable[str]) -> Callable[[str], bool]:
@@ -63,7 +87,20 @@ def globs(patterns: Iterable[str]) -> Callable[[str], bool]:
     Raises ``re.error`` for a bad regular expression.
     """
     tests = [_glob(pattern) for pattern in patterns]
-    return lambda text: any(test(text) for test in tests)
+    known: dict[str, bool] = {}
+
+    def like(text: str) -> bool:
+        """Names are asked about again and again, by edits of one member and facts of one kind."""
+        found = known.get(text)
+        if found is None:
+            found = any(test(text) for test in tests)
+            if len(text) <= LONGEST:
+                if len(known) >= MOST_KNOWN:
+                    known.clear()
+                known[text] = found
+        return found
+
+    return like
 
 
 def member_globs(patterns: Iterable[str]) -> Callable[[str], bool]:
