@@ -17,8 +17,8 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 CANDIDATES := python3.12 python3.13 python3.11 python3 python
 PROBE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-# Rules compiled for one command. Not kept: an edit of the engine would not make them stale.
-AS_IN_A_WHEEL = trap 'rm -f rules/compiled.json' EXIT; $(BIN)/trainwarden rules compile >/dev/null &&
+# The rules in the form that a wheel carries; while a rule or the engine is being edited they are read from YAML.
+AS_IN_A_WHEEL = $(BIN)/trainwarden rules compile >/dev/null &&
 
 # The build for processors where the index has one; TORCH=torch==2.13.0 takes the build for GPUs.
 TORCH := torch==2.13.0+cpu
@@ -47,6 +47,7 @@ $(STAMP): requirements/dev.lock pyproject.toml setup.py | $(BIN)/python
 	@echo "Installing the development environment into $(VENV) ..."
 	@$(PIP) install --require-hashes --requirement requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/trainwarden rules compile >/dev/null
 	@touch $@
 
 env-lab: $(LAB_STAMP) ## create .venv-lab, in which the classifier is trained and exported (PyTorch)
@@ -121,5 +122,5 @@ lock: ## resolve pyproject.toml into requirements/*.lock again (needs uv)
 
 clean: ## remove environments, caches and build output
 	rm -rf $(VENV) $(BENCH) $(LAB) $(OIP) $(JUDGE) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf bot/*.egg-info
+	rm -rf bot/*.egg-info rules/compiled.json
 	find bot tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

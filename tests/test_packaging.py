@@ -17,6 +17,7 @@ import pytest
 from trainwarden import resources
 from trainwarden.model import TrainwardenError
 from trainwarden.rules.bundle import COMPILED
+from trainwarden.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "bot", "rules", "models")
@@ -92,6 +93,11 @@ def test_the_wheel_holds_every_module_rule_and_model(wheel: Path) -> None:
         expected |= {f"trainwarden/_bundled/{folder}/{name}" for name in bundled}
     expected.add(f"trainwarden/_bundled/rules/{COMPILED}")
     assert {name for name in names if ".dist-info/" not in name} == expected
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["version"] == VERSION
 
 
 def test_an_installed_wheel_finds_its_own_data(environment: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -123,3 +124,15 @@ def test_examples_of_the_page_load(text: str) -> None:
 def test_the_page_has_three_worked_examples() -> None:
     """And one of putting conditions together."""
     assert len(EXAMPLES) == 4
+
+
+def test_the_compiled_form_is_never_committed() -> None:
+    """It is made from the rule files where they are installed; one that came with a commit could say other things."""
+    root = rules_dir().parent
+    if not (root / ".git").exists():
+        pytest.skip("not in a git checkout")
+    listed = subprocess.run(
+        ["git", "-C", str(root), "ls-files", "rules"], capture_output=True, text=True, check=True
+    )
+    assert "rules/README.md" in listed.stdout.splitlines()
+    assert "rules/compiled.json" not in listed.stdout.splitlines()

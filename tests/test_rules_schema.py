@@ -196,14 +196,16 @@ def test_the_digest_covers_what_judges_and_nothing_else() -> None:
 # -- the compiled form
 
 
-def test_compiled_rules_judge_alike(tmp_path: Path) -> None:
-    """The compiled file gives the same digest, until a rule file changes."""
+def test_compiled_rules_judge_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiled file gives the same digest, until a rule file or the engine changes."""
     path = pack(tmp_path)
     pack(tmp_path, "second", "gradient", "unless: [{mark: {kind: bidi}}]\n" + WHEN)
     slow = rule_set(bundle.bundled_rules(tmp_path))
     assert bundle.compile_rules(tmp_path) == 2
     fast = rule_set(bundle.bundled_rules(tmp_path))
     assert fast.digest == slow.digest
+    for one, two in zip(fast.rules, slow.rules, strict=True):
+        assert json.dumps(one.when) == json.dumps(two.when), "the words of evidence follow the order of keys"
     assert [(one.needs, two.needs) for one, two in zip(fast.rules, slow.rules, strict=True)] == [
         (("e:added",), ())
     ] * 2
@@ -211,6 +213,11 @@ def test_compiled_rules_judge_alike(tmp_path: Path) -> None:
     compiled["rules"][0][1]["severity"] = "low"
     (tmp_path / bundle.COMPILED).write_text(json.dumps(compiled))
     assert rule_set(bundle.bundled_rules(tmp_path)).digest != slow.digest, "the compiled form was not used"
+    monkeypatch.setattr(bundle, "engine_hash", lambda: "another")
+    assert rule_set(bundle.bundled_rules(tmp_path)).digest == slow.digest, (
+        "another engine's compiled form was used"
+    )
+    monkeypatch.undo()
     path.write_text(path.read_text() + "\n# touched\n")
     assert rule_set(bundle.bundled_rules(tmp_path)).digest == slow.digest, "a stale compiled form was used"
 
@@ -218,7 +225,7 @@ def test_compiled_rules_judge_alike(tmp_path: Path) -> None:
 def test_a_broken_compiled_form_is_ignored(tmp_path: Path) -> None:
     """Rules then come from their files."""
     pack(tmp_path)
-    for content in ("", "[]", '{"version": 2}', '{"version": 99, "sources": "", "rules": []}'):
+    for content in ("", "[]", '{"version": 3}', '{"version": 99, "sources": "", "rules": []}'):
         (tmp_path / bundle.COMPILED).write_text(content)
         assert [rule.id for rule in bundle.bundled_rules(tmp_path)] == ["probe"]
 

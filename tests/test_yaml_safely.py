@@ -14,7 +14,7 @@ from trainwarden.yaml_safely import load_document, load_yaml
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if not hasattr(yaml, request.param):
         pytest.skip("PyYAML was built without libyaml")
-    monkeypatch.setattr(yaml_safely, "_LOADER", getattr(yaml, request.param))
+    monkeypatch.setattr(yaml_safely, "_loader", lambda: getattr(yaml, request.param))
 
 
 @pytest.mark.parametrize(

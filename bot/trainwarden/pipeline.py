@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import version
 from types import MappingProxyType
 
 from trainwarden import opinions
@@ -43,6 +42,7 @@ from trainwarden.rules.spelling import clean
 from trainwarden.score.units import units_of
 from trainwarden.sites import Site, sites_of
 from trainwarden.understand import view_of
+from trainwarden.version import VERSION
 from trainwarden.view import ChangeView
 
 FIX_UNDONE = "fix-undone"
@@ -107,7 +107,7 @@ def review(
     unread = tuple(item for file in view.files for item in file.unread)
     return Report(
         id=request_id,
-        tool=Tool(_version(), _digest(rules.digest), scorer.digest if scorer is not None else None),
+        tool=Tool(VERSION, _digest(rules.digest), scorer.digest if scorer is not None else None),
         revisions=source.revisions,
         verdict=judgement.verdict,
         findings=judgement.findings,
@@ -163,11 +163,6 @@ def _evidence() -> bytes:
 def _digest(rules: str) -> str:
     """sha256 over the rules and the table that weighs them: together they judge."""
     return hashlib.sha256(rules.encode("ascii") + _evidence()).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _version() -> str:
-    return version("trainwarden")
 
 
 def _undone(history: History | None, pairs: Sequence[FilePair]) -> Iterator[Finding]:

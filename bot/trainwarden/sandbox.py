@@ -38,6 +38,7 @@ from trainwarden.model import (
     Unread,
     Verdict,
 )
+from trainwarden.version import VERSION
 
 REVIEW = "trainwarden.entry.assemble:review"
 RESTARTS = 5
@@ -67,14 +68,12 @@ def error_report(request: Request, reason: str, unread: tuple[Unread, ...] = ())
     revisions = Revisions(base, request.head or "", request.policy or base)
     coverage = Coverage(len(unread), 0, unread)
     verdict = Verdict("error", 1.0, (reason,))
-    return Report(request.id, Tool(version(), ""), revisions, verdict, coverage=coverage)
+    return Report(request.id, Tool(VERSION, ""), revisions, verdict, coverage=coverage)
 
 
 def version() -> str:
-    """The version of this package, from its metadata."""
-    from importlib.metadata import version as installed
-
-    return installed("trainwarden")
+    """The version of this package."""
+    return VERSION
 
 
 class Reviewer:

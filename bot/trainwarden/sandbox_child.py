@@ -36,12 +36,12 @@ def main(arguments: list[str]) -> None:
     requests, answers = int(arguments[0]), int(arguments[1])
     megabytes = int(arguments[3])
     _confine(megabytes)
+    gc.set_threshold(GARBAGE_THRESHOLD)
     try:
         review = _resolve(arguments[2])
     except (ImportError, AttributeError, OSError) as error:
         wire.write(answers, wire.frame(wire.CRASH, wire.encode_words(reason=f"cannot start: {error}")))
         return
-    gc.set_threshold(GARBAGE_THRESHOLD)
     wire.write(answers, wire.frame(wire.HELLO))
     inbox = wire.Inbox(limit=2**32)
     reviews = 0

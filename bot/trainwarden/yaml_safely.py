@@ -19,10 +19,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-
-import yaml
+from typing import TYPE_CHECKING
 
 from trainwarden.model import Misuse
+
+if TYPE_CHECKING:
+    import yaml  # where it is needed it is imported: few reviews have any YAML to read, and it takes 20 ms
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 64
@@ -30,7 +32,6 @@ MAX_VALUES = 100_000
 
 YamlPath = tuple[str | int, ...]
 
-_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
@@ -157,6 +158,8 @@ def load_document(data: bytes, origin: str, max_bytes: int = MAX_BYTES, *, as_te
 
     Raises ``Misuse`` with file, line and what to do for anything this module's rules forbid.
     """
+    import yaml
+
     builder = _Builder(origin, as_text)
     text = _decode(data, origin, max_bytes)
     for event in _events(text, origin):
@@ -194,8 +197,10 @@ def _decode(data: bytes, origin: str, max_bytes: int) -> str:
 
 
 def _events(text: str, origin: str) -> Iterator[yaml.Event]:
+    import yaml
+
     try:
-        yield from yaml.parse(text, Loader=_LOADER)
+        yield from yaml.parse(text, Loader=_loader())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
@@ -203,7 +208,15 @@ def _events(text: str, origin: str) -> Iterator[yaml.Event]:
         raise Misuse(f"{origin}:{line}: not valid YAML: {problem}", "Correct the syntax.") from None
 
 
+def _loader() -> type:
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def _refuse_unsafe(builder: _Builder, event: yaml.Event) -> None:
+    import yaml
+
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
         raise builder.error(
             event, "anchors (&) and aliases (*) are not allowed", "Write the value out, or quote it."

@@ -130,15 +130,15 @@ def parser(chosen: str | None = None, module: Any = None) -> Parser:
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when asked for it: reading package metadata takes 40 ms."""
+    """Says the version and ends."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(nargs=0, **settings)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from trainwarden.sandbox import version
+        from trainwarden.version import VERSION
 
-        sys.stdout.write(f"trainwarden {version()}\n")
+        sys.stdout.write(f"trainwarden {VERSION}\n")
         parser.exit()
 
 

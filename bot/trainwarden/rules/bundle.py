@@ -2,13 +2,16 @@
 
 In: the directory of bundled rule files. Out: their rules. Parsing YAML takes a few milliseconds a file, so
 ``trainwarden rules compile`` writes what judges into ``compiled.json`` beside them. It is used only while
-it carries the hash of the very files it was made from, so it can be stale but never wrong.
+it carries the hashes of the very files it was made from, and of the program that made it, so it can be stale
+but never wrong. Only the directory that was installed with this program, or its own checkout, is looked at:
+nothing of a repository under review can get there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,10 @@ from trainwarden.rules.conditions import ANY_FILE, needs, with_parameters
 from trainwarden.rules.schema import Rule, from_plain, read_directory, to_plain
 
 COMPILED = "compiled.json"
-_VERSION = 2
+_VERSION = 3
+_PACKAGE = Path(__file__).resolve().parents[1]
+_ENGINE = ("rules/*.py", "parse/*.py", "yaml_safely.py")
+"""What a compiled form depends on besides the rule files."""
 
 
 def bundled_rules(directory: Path | None = None) -> list[Rule]:
@@ -27,7 +33,10 @@ def bundled_rules(directory: Path | None = None) -> list[Rule]:
     """
     where = directory or rules_dir()
     compiled = _read(where / COMPILED)
-    if compiled is not None and compiled.get("sources") == sources_hash(where):
+    if compiled is not None and (compiled["engine"], compiled["sources"]) == (
+        engine_hash(),
+        sources_hash(where),
+    ):
         return [from_plain(plain, origin, needs) for origin, plain, needs in compiled["rules"]]
     return read_directory(where)
 
@@ -37,14 +46,14 @@ def compile_rules(directory: Path) -> int:
     rules = read_directory(directory)
     content = {
         "version": _VERSION,
+        "engine": engine_hash(),
         "sources": sources_hash(directory),
         "rules": [
             [str(Path(rule.origin).relative_to(directory)), to_plain(rule), features(rule)] for rule in rules
         ],
     }
-    (directory / COMPILED).write_text(
-        json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n", "utf-8"
-    )
+    # Keys stay in the order of the rule files: the words of the evidence follow it.
+    (directory / COMPILED).write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
     return len(rules)
 
 
@@ -56,8 +65,17 @@ def features(rule: Rule) -> list[str]:
 
 def sources_hash(directory: Path) -> str:
     """The sha256 over names and bytes of all rule files of a directory."""
+    return _hash(sorted(directory.glob("*/*.yml")))
+
+
+def engine_hash() -> str:
+    """The sha256 over names and bytes of the modules that read and compile rules."""
+    return _hash(sorted(path for pattern in _ENGINE for path in _PACKAGE.glob(pattern)))
+
+
+def _hash(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256(str(_VERSION).encode())
-    for path in sorted(directory.glob("*/*.yml")):
+    for path in paths:
         data = path.read_bytes()
         digest.update(f"{path.parent.name}/{path.name}\0{len(data)}\0".encode())
         digest.update(data)
@@ -69,4 +87,5 @@ def _read(path: Path) -> dict[str, Any] | None:
         loaded = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return loaded if isinstance(loaded, dict) and loaded.get("version") == _VERSION else None
+    known = isinstance(loaded, dict) and loaded.get("version") == _VERSION
+    return loaded if known and {"engine", "sources", "rules"} <= loaded.keys() else None
