@@ -3,6 +3,7 @@
 Each takes ``Request.files`` as the changed files and skips those in ``skip``, as the pipeline does.
 """
 
+import mmap
 import os
 import signal
 import subprocess
@@ -56,6 +57,12 @@ def _hog(path, request):
             hoard.append(bytearray(32 << 20))
 
 
+def _reserve(path, request):
+    """Takes addresses without filling them, as CUDA does."""
+    if path.startswith("bad"):
+        mmap.mmap(-1, 64 << 30, prot=0, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+
+
 def _raise(path, request):
     if path.startswith("bad"):
         raise KeyError("a bug of ours")
@@ -76,6 +83,7 @@ def _exit(path, request):
 
 honest = reading(lambda path, request: None)
 crash, spin, sleep, hog = reading(_crash), reading(_spin), reading(_sleep), reading(_hog)
+reserve = reading(_reserve)
 raises, recurse, exits = reading(_raise), reading(_recurse), reading(_exit)
 
 

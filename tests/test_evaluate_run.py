@@ -14,7 +14,7 @@ from trainwarden.evaluate.assembly import Material, Selection, assemble
 from trainwarden.evaluate.keep import Keep, tool_digest
 from trainwarden.evaluate.mirrors import Mirrors
 from trainwarden.evaluate.run import measure_size, run
-from trainwarden.model import Misuse, Options, Request
+from trainwarden.model import Misuse, Options, Request, ScorerChoice
 from trainwarden.sweep import sweep
 
 TARGET = "evaluate_target:review"
@@ -211,6 +211,8 @@ def test_options_and_operator_rules_change_the_tool(tmp_path):
     rule.write_text("id: b\n")
     assert len(digests | {tool_digest(operator)}) == 4
     assert tool_digest(Options()) == tool_digest(Options(seconds=1.0))
+    assert tool_digest(Options()) == tool_digest(Options(scorer=ScorerChoice(workers=8, threads=1)))
+    assert tool_digest(Options()) != tool_digest(Options(scorer=ScorerChoice(url="https://a.example.org")))
 
 
 def test_the_size_of_a_change_does_not_count_moved_lines(world):

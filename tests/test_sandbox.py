@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from trainwarden import sandbox_wire as wire
-from trainwarden.model import Misuse, Options, Request, Unfinished
+from trainwarden.model import Misuse, Options, Request, ScorerChoice, Unfinished
 from trainwarden.sandbox import Reviewer, error_report
 
 TESTS = str(Path(__file__).parent)
@@ -51,6 +52,12 @@ def test_an_honest_review_comes_back_whole():
     assert report.id == "one"
     assert report.verdict.name == "pass"
     assert (report.coverage.changed, report.coverage.read, report.coverage.unread) == (2, 2, ())
+
+
+def test_a_gpu_may_reserve_addresses_but_nobody_fills_more_memory_than_allowed():
+    on_gpu = replace(QUICK, seconds=60.0, scorer=ScorerChoice(device="cuda"))
+    for target, options, read in (("reserve", QUICK, 1), ("reserve", on_gpu, 2), ("hog", on_gpu, 1)):
+        assert review(target, "a.py", "bad.py", options=options).coverage.read == read, (target, read)
 
 
 def test_the_child_stays_warm_between_requests():

@@ -466,7 +466,11 @@ class Scorer(Protocol):
 
     @property
     def name(self) -> str:
-        """What the report calls it, with the fallback that was taken if there was one."""
+        """What it is called, with the fallback that was taken if there was one."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the report must say of how the last units were scored; empty when all went as it was meant to."""
 
     @property
     def digest(self) -> str:

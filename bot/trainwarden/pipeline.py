@@ -100,10 +100,12 @@ def review(
     found = [*match(rules, view), *_undone(history, items.kept)]
     sites = sites_of(view, found)
     units = units_of(view) if scorer is not None or second is not None else ()
+    notes: tuple[str, ...] = ()
     if scorer is not None:
         attach(sites, units, scorer.score(units))
-    notes, usage = _read_again(second, sites, units) if second is not None else ((), None)
-    judgement = _judged(view, sites, config, waivers, notes)
+        notes = scorer.notes
+    said, usage = _read_again(second, sites, units) if second is not None else ((), None)
+    judgement = _judged(view, sites, config, waivers, (*notes, *said))
     unread = tuple(item for file in view.files for item in file.unread)
     return Report(
         id=request_id,

@@ -148,7 +148,8 @@ class Reviewer:
     def _warm(self) -> _Child:
         if self._child is None or self._child.retired:
             self.close()
-            self._child = _Child(self._target, self._options.megabytes)
+            limit = "data" if self._options.scorer.device == "cuda" else "address"
+            self._child = _Child(self._target, self._options.megabytes, limit)
         if self.aborted:
             self.close()
             raise Unfinished("the reviewer was stopped")
@@ -173,13 +174,14 @@ class _Death:
 class _Child:
     """One process, its two pipes and what it last said."""
 
-    def __init__(self, target: str, megabytes: int) -> None:
+    def __init__(self, target: str, megabytes: int, limit: str) -> None:
         self._scratch = _make_scratch()
         child_requests, self._requests = os.pipe()
         self._answers, child_answers = os.pipe()
         os.set_blocking(self._requests, False)
         try:
-            self._process = _start((child_requests, child_answers), target, megabytes, self._scratch)
+            arguments = (target, str(megabytes), limit)
+            self._process = _start((child_requests, child_answers), arguments, self._scratch)
         except Unfinished:
             self._release()
             raise
@@ -303,15 +305,13 @@ def _refusal(words: dict[str, str]) -> TrainwardenError:
     return kind(words.get("message", "refused"), words.get("hint", ""))
 
 
-def _start(
-    descriptors: tuple[int, int], target: str, megabytes: int, scratch: str
-) -> subprocess.Popen[bytes]:
+def _start(descriptors: tuple[int, int], arguments: tuple[str, ...], scratch: str) -> subprocess.Popen[bytes]:
     """Starts the child in its own session with two descriptors and, when debugging, standard error."""
     # -P: nothing may be imported from the current directory, which is often the repository under review
     command = [sys.executable, "-P", "-m", "trainwarden.sandbox_child", *map(str, descriptors)]
     try:
         return subprocess.Popen(
-            [*command, target, str(megabytes)],
+            [*command, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=None if os.environ.get("TRAINWARDEN_DEBUG") else subprocess.DEVNULL,

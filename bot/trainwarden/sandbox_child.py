@@ -32,10 +32,13 @@ GARBAGE_THRESHOLD = 300_000
 
 
 def main(arguments: list[str]) -> None:
-    """``REQUESTS ANSWERS TARGET MEGABYTES``: two descriptors, the review function, the address space."""
+    """``REQUESTS ANSWERS TARGET MEGABYTES LIMIT``: two descriptors, the review function, its memory.
+
+    ``LIMIT`` is ``address`` (space), or ``data`` where a GPU is used: CUDA reserves far more addresses than it fills.
+    """
     requests, answers = int(arguments[0]), int(arguments[1])
     megabytes = int(arguments[3])
-    _confine(megabytes)
+    _confine(megabytes, arguments[4])
     gc.set_threshold(GARBAGE_THRESHOLD)
     try:
         review = _resolve(arguments[2])
@@ -62,9 +65,9 @@ def settle() -> None:
     gc.freeze()
 
 
-def _confine(megabytes: int) -> None:
+def _confine(megabytes: int, limit: str) -> None:
     """Limits memory and recursion, forbids core dumps, and leaves the reviewed repository's directory."""
-    _limit(resource.RLIMIT_AS, megabytes << 20)
+    _limit(resource.RLIMIT_DATA if limit == "data" else resource.RLIMIT_AS, megabytes << 20)
     _limit(resource.RLIMIT_CORE, 0)
     os.chdir("/")
     signal.signal(signal.SIGINT, signal.SIG_IGN)

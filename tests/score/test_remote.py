@@ -53,6 +53,7 @@ def test_a_server_says_what_we_say(model, fresh, own, units, protocol):
         assert len({score.logit for score in found}) > len(units) // 2
         same(found, own.score(units))
         assert scorer.name == f"change-risk (127.0.0.1:{getattr(fresh, protocol)}, version 7)"
+        assert scorer.notes == ()
         assert scorer.digest == model.digest
         assert scorer.score(()) == ()
 
@@ -105,6 +106,7 @@ def test_a_slow_server_costs_one_bounded_wait(model, fresh, own, units, protocol
         assert found == own.score(units[:6])
         address = f"127.0.0.1:{getattr(fresh, protocol)}"
         assert scorer.name.startswith(f"change-risk (embedded: {address} did not answer within 0.")
+        assert scorer.notes == (f"The learned risk was computed by {scorer.name}.",)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

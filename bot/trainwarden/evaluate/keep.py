@@ -51,7 +51,9 @@ class Keep:
 
 def tool_digest(options: Options) -> str:
     """A digest of everything that can change a report: the package, the rules, the models, the options."""
-    digest = hashlib.sha256(repr(dataclasses.replace(options, seconds=0.0, megabytes=0)).encode())
+    scorer = dataclasses.replace(options.scorer, threads=0, workers=1, seconds=0.0)
+    told = dataclasses.replace(options, seconds=0.0, megabytes=0, scorer=scorer)
+    digest = hashlib.sha256(repr(told).encode())
     package = Path(trainwarden.__file__).parent
     for file in sorted(package.rglob("*.py")):
         if not _IRRELEVANT & set(file.relative_to(package).parts):
@@ -68,7 +70,7 @@ def _data_roots(options: Options) -> Iterator[Path]:
             yield bundled()
         except TrainwardenError:
             continue
-    for given in (options.rules_dir, options.config_file):
+    for given in (options.rules_dir, options.config_file, options.scorer.folder):
         if given is not None:
             yield Path(given)
 

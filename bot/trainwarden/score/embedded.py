@@ -51,6 +51,11 @@ class Embedded:
         runner = self._runner
         return f"{self._artifact.name} (embedded{f', {runner.device}' if runner else ''})"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """None: it runs as it was asked to, or raises."""
+        return ()
+
     def score(self, units: Sequence[Unit]) -> tuple[Score, ...]:
         """One score a unit, in order. Raises ``Misuse`` when the network cannot be run as was asked for."""
         return self.score_encoded([self._encoder.encode(unit) for unit in units])

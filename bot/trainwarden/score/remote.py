@@ -54,6 +54,7 @@ class Remote:
         self._version = ""
         self._checked = False
         self._name = f"{artifact.name} ({self._endpoint.address})"
+        self.notes: tuple[str, ...] = ()
         self.digest = artifact.digest
 
     @property
@@ -69,7 +70,7 @@ class Remote:
         encoded = [self._encoder.encode(unit) for unit in units]
         try:
             found = self._ask(encoded)
-            self._name = f"{self._artifact.name} ({self._endpoint.address}{self._version})"
+            self._name, self.notes = f"{self._artifact.name} ({self._endpoint.address}{self._version})", ()
             return found
         except Failure as failure:
             return self._instead(encoded, failure)
@@ -87,6 +88,7 @@ class Remote:
             raise Unfinished(f"the scorer {reason}", hint) from failure
         found = self._fallback.score_encoded(encoded)
         self._name = f"{self._artifact.name} (embedded: {reason})"
+        self.notes = (f"The learned risk was computed by {self._name}.",)
         return found
 
     def _ask(self, encoded: Sequence[Encoded]) -> tuple[Score, ...]:
