@@ -15,6 +15,7 @@ from trainwarden.score.units import line_of
 from trainwarden.sites import Learned, Site, sensitive_edit
 
 LEARNED = "learned-risk"
+Key = tuple[str, str, int]
 FAMILIES = {
     "A": ("loss", "tampering with the loss"),
     "B": ("gradient", "tampering with gradients or updates"),
@@ -36,7 +37,22 @@ FAMILIES = {
 
 def attach(sites: Iterable[Site], units: Sequence[Unit], scores: Sequence[Score]) -> None:
     """Tells each site what the classifier said of its unit and of its line."""
-    said: dict[tuple[str, str, int], Learned] = {}
+    said = heard(units, scores)
+    for site in sites:
+        key = key_of(site)
+        site.learned = said.get(key) if key is not None else None
+
+
+def key_of(site: Site) -> Key | None:
+    """Path, member and line by which a site's edit is found among units; None for a site without an edit."""
+    if site.edit is None or site.file is None:
+        return None
+    return site.file.path, site.edit.context.member, line_of(site.edit)
+
+
+def heard(units: Sequence[Unit], scores: Sequence[Score]) -> dict[Key, Learned]:
+    """What the classifier said of each edited statement; of two on one line, the more alarming."""
+    said: dict[Key, Learned] = {}
     for unit, score in zip(units, scores, strict=True):
         lines = dict(score.lines)
         least = min(lines.values(), default=score.logit)
@@ -45,9 +61,7 @@ def attach(sites: Iterable[Site], units: Sequence[Unit], scores: Sequence[Score]
                 key = unit.path, unit.member, statement.line
                 learned = Learned(score.logit, lines.get(statement.line, least), score.family)
                 said[key] = max(said.get(key, learned), learned, key=lambda one: one.risk)
-    for site in sites:
-        if site.edit is not None and site.file is not None:
-            site.learned = said.get((site.file.path, site.edit.context.member, line_of(site.edit)))
+    return said
 
 
 def learned_risk(site: Site) -> Finding:

@@ -21,7 +21,7 @@ from trainwarden.evaluate import casefile, fixes, ordinary
 from trainwarden.evaluate.assembly import Material, Selection, assemble
 from trainwarden.evaluate.mirrors import Mirrors
 from trainwarden.evaluate.ordinary import parse_splits
-from trainwarden.lab.examples import examples
+from trainwarden.lab.examples import read
 from trainwarden.lab.fit import Example, Fitted, Floats, Held, Settings, cross_validated, fit, recall
 from trainwarden.resources import rules_dir
 from trainwarden.rules.noise import write_measured
@@ -75,8 +75,8 @@ def _examples(arguments: argparse.Namespace) -> list[Example]:
     )
     assembled = assemble(material, Selection(repos=chosen, python=True), Mirrors(Path(arguments.mirrors)))
     made = []
-    for example in examples(assembled.samples, arguments.jobs):
-        made.append(example)
+    for one in read(assembled.samples, arguments.jobs):
+        made.append(one.example)
         sys.stderr.write(f"\r{len(made)} of {len(assembled.samples)} changes read")
     sys.stderr.write("\n")
     return made

@@ -102,6 +102,23 @@ class Dataset:
         np.savez(path, **self.arrays)  # type: ignore[arg-type]
 
     @classmethod
+    def joined(cls, parts: Sequence[Dataset]) -> Dataset:
+        """Several as one; pairs of different parts stay apart."""
+        arrays: dict[str, npt.NDArray[np.generic]] = {}
+        for name in parts[0].arrays:
+            found = [part.arrays[name] for part in parts]
+            if name in ("starts", "bags"):
+                flat = "ids" if name == "starts" else "signals"
+                ends = np.cumsum([0, *(len(part.arrays[flat]) for part in parts)])
+                found = [one[:-1].astype(np.int64) + end for one, end in zip(found, ends, strict=False)]
+                found.append(ends[-1:])
+            elif name == "pair":
+                most = np.cumsum([0, *(int(one.max(initial=-1)) + 1 for one in found)])
+                found = [one.astype(np.int64) + start for one, start in zip(found, most, strict=False)]
+            arrays[name] = np.concatenate(found)
+        return cls(arrays)
+
+    @classmethod
     def load(cls, path: Path) -> Dataset:
         """Reads what ``save`` wrote."""
         with np.load(path) as stored:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 
 from trainwarden.config import Config
 from trainwarden.evaluate.sample import NEAR, SABOTAGE, Sample
 from trainwarden.git import open_source
 from trainwarden.lab.fit import Example, Instance
-from trainwarden.learned import attach
+from trainwarden.learned import Key, heard, key_of
+from trainwarden.model import Scorer, Unit
 from trainwarden.policy import counted, default_weight
 from trainwarden.rules.engine import match
 from trainwarden.rules.schema import RuleSet, load_rules
-from trainwarden.score.artifact import load
-from trainwarden.score.embedded import Embedded
 from trainwarden.score.units import units_of
 from trainwarden.sites import Site, sites_of, span
 from trainwarden.understand import view_of
@@ -37,30 +36,41 @@ _GROUPS = {
 }
 _LONGEST = 12
 _rules: RuleSet | None = None
-_scorer: Embedded | None = None
 
 
-def examples(samples: Sequence[Sample], jobs: int, model: Path | None = None) -> Iterator[Example]:
-    """The example of each sample, in order. Raises whatever a sample that cannot be read raises.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One change as an example, and what a classifier needs to be asked about it later. ``keys``: of its instances."""
 
-    ``model``: the folder of a classifier that is asked about every site.
-    """
-    global _scorer
-    _scorer = Embedded(load(model), workers=jobs) if model is not None else None
+    example: Example
+    keys: tuple[Key | None, ...]
+    units: tuple[Unit, ...]
+
+    def scored(self, scorer: Scorer) -> Example:
+        """The example with the classifier's word on each instance."""
+        said = heard(self.units, scorer.score(self.units))
+        words = [said.get(key) if key is not None else None for key in self.keys]
+        instances = tuple(
+            replace(instance, learned=(word.risk, word.line) if word is not None else None)
+            for instance, word in zip(self.example.instances, words, strict=True)
+        )
+        return replace(self.example, instances=instances)
+
+
+def read(samples: Sequence[Sample], jobs: int) -> Iterator[Read]:
+    """Each sample understood, in order. Raises whatever a sample that cannot be read raises."""
     with get_context("fork").Pool(jobs) as pool:
-        yield from pool.imap(example, samples, chunksize=8)
+        yield from pool.imap(read_one, samples, chunksize=8)
 
 
-def example(sample: Sample) -> Example:
+def read_one(sample: Sample) -> Read:
     """One change as sites with signals, rules and truth."""
     with closing(open_source(sample.request)) as source:
         view = view_of(source.pairs())
     sites = sites_of(view, match(_bundled(), view))
-    if _scorer is not None:
-        units = units_of(view)
-        attach(sites, units, _scorer.score(units))
     instances = tuple(_instance(site, sample) for site in sites)
-    return Example(sample.id, sample.repo, _GROUPS[sample.group], instances)
+    example = Example(sample.id, sample.repo, _GROUPS[sample.group], instances)
+    return Read(example, tuple(map(key_of, sites)), units_of(view))
 
 
 def _bundled() -> RuleSet:
@@ -73,9 +83,7 @@ def _bundled() -> RuleSet:
 def _instance(site: Site, sample: Sample) -> Instance:
     fired = counted(site)
     rules = tuple(sorted((name, default_weight(finding)) for name, finding in fired.items()))
-    learned = (site.learned.risk, site.learned.line) if site.learned is not None else None
-    hit = sample.group in SABOTAGE and _hit(site, sample)
-    return Instance(tuple(sorted(site.signals)), rules, hit, learned)
+    return Instance(tuple(sorted(site.signals)), rules, sample.group in SABOTAGE and _hit(site, sample))
 
 
 def _hit(site: Site, sample: Sample) -> bool:

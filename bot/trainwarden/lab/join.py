@@ -1,8 +1,8 @@
 """``python -m trainwarden.lab.join``: how the classifier's word adds to the evidence of signals and rules.
 
 In: cases, fixes and ordinary commits of the *tune* split, which the classifier never saw, and the table's own fit on
-the *train* split, so that neither side knows the answers. Out: ``learned`` of ``rules/evidence.json``: four weights, none
-of a factor negative, and the scale that puts the thresholds at their rates of ordinary commits.
+the *train* split, so that neither side knows the answers. Out: ``learned`` of ``rules/evidence.json``: four weights, no
+factor negative, and the scale that puts the thresholds at their rates of ordinary commits.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import argparse
 import json
 import pickle
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,12 @@ from trainwarden.evaluate.assembly import Material, Selection, assemble
 from trainwarden.evaluate.mirrors import Mirrors
 from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.lab.calibrate import figures, risk_scale
-from trainwarden.lab.examples import examples
+from trainwarden.lab.examples import Read, read
 from trainwarden.lab.fit import SABOTAGE, Example, Fitted, Floats, Held, Instance, Settings, fit, total
 from trainwarden.lab.splits import held_out, split_of
 from trainwarden.policy import MOST_LEARNED, Join
+from trainwarden.score.artifact import load
+from trainwarden.score.embedded import Embedded
 
 PRIOR = np.array([0.8, 0.5, 0.2])
 """Where weights are drawn to, and how strongly: signals and rules at almost their own worth."""
@@ -103,13 +106,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _arguments(argv)
     splits = parse_splits(options.repos.read_bytes(), str(options.repos))
     settings = Settings()
-    learned = _examples(options, splits)
-    train = [e for e in learned if split_of(e.repository, splits) == "train"]
-    tune = [e for e in learned if split_of(e.repository, splits) == "tune"]
+    reads = _read(options, splits)
+    if options.model is None:
+        return 0
+    with closing(Embedded(load(options.model))) as scorer:
+        tune = [one.scored(scorer) for one in reads if split_of(one.example.repository, splits) == "tune"]
+    train = [one.example for one in reads if split_of(one.example.repository, splits) == "train"]
     fitted = fit(train, settings)
     changes = [parts(example, fitted) for example in tune]
     weights = fit_join(changes)
-    for name, chosen in (("rules", np.array([1.0, 0.0, 0.0, 0.0])), ("model", weights * [0, 1, 1, 1]), ("both", weights)):
+    for name, chosen in (
+        ("rules", np.array([1.0, 0.0, 0.0, 0.0])),
+        ("model", weights * [0, 1, 1, 1]),
+        ("both", weights),
+    ):
         sys.stdout.write(f"{name}\n" + "\n".join(figures(tune, held(changes, chosen, settings))) + "\n")
     ordinary_totals = held(changes, weights, settings).totals[[c.group == "ordinary" for c in changes]]
     slope, offset = risk_scale(ordinary_totals)
@@ -121,9 +131,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _examples(options: argparse.Namespace, splits: dict[str, str]) -> list[Example]:
+def _read(options: argparse.Namespace, splits: Mapping[str, str]) -> list[Read]:
+    """The material, understood once; ``--cache`` keeps it for the next classifier."""
     if options.cache is not None and options.cache.exists():
-        kept: list[Example] = pickle.loads(options.cache.read_bytes())
+        kept: list[Read] = pickle.loads(options.cache.read_bytes())
         return kept
     chosen = frozenset(name for name, split in splits.items() if split == "choose")
     cases = [case for file in options.cases for case in casefile.parse(file.read_bytes(), file.name)]
@@ -135,8 +146,8 @@ def _examples(options: argparse.Namespace, splits: dict[str, str]) -> list[Examp
     with Mirrors(options.mirrors) as mirrors:
         assembled = assemble(material, Selection(repos=chosen, python=True), mirrors)
     found = []
-    for example in examples(assembled.samples, options.jobs, options.model):
-        found.append(replace(example))
+    for one in read(assembled.samples, options.jobs):
+        found.append(one)
         sys.stderr.write(f"\r{len(found)} of {len(assembled.samples)} changes read")
     if options.cache is not None:
         options.cache.write_bytes(pickle.dumps(found))
@@ -145,7 +156,9 @@ def _examples(options: argparse.Namespace, splits: dict[str, str]) -> list[Examp
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m trainwarden.lab.join", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="folder of the classifier")
+    parser.add_argument(
+        "--model", type=Path, help="folder of the classifier; without one, only --cache is made"
+    )
     parser.add_argument("--cases", type=Path, nargs="+", default=[])
     parser.add_argument("--fixes", type=Path)
     parser.add_argument("--ordinary", type=Path, required=True, help="lines of: owner/name sha")
@@ -158,4 +171,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Through the module's own name: what is kept must not say that it is of ``__main__``.
+    from trainwarden.lab.join import main as run
+
+    sys.exit(run())

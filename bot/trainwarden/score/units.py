@@ -105,11 +105,15 @@ class _Member:
         """Both sides in one list: the head's statements in order, the base's lost ones where they stood."""
         old, new = self._root("before"), self._root("after")
         before = list(_walk(old)) if old is not None else []
-        after = list(_walk(new)) if new is not None else []
+        if new is None:  # the member only lost statements: what it kept is read where it stood
+            rows = [row for node, depth in before for row in self._left(node, depth)]
+            _nest(rows)
+            return rows
+        after = list(_walk(new))
         matcher = SequenceMatcher(
             None, [header_key(n) for n, _ in before], [header_key(n) for n, _ in after], False
         )
-        rows: list[_Row] = []
+        rows = []
         for tag, i1, i2, j1, j2 in matcher.get_opcodes():
             if tag != "equal":
                 rows.extend(row for node, depth in before[i1:i2] for row in self._gone(node, depth))
@@ -128,6 +132,12 @@ class _Member:
         edit = self._before.get(id(node))
         if edit is not None and edit.after is None:
             yield _Row(node, depth, edit.start, _tagged(node, "removed"), edit)
+
+    def _left(self, node: Node, depth: int) -> Iterator[_Row]:
+        if id(node) in self._before:
+            yield from self._gone(node, depth)
+        else:
+            yield _Row(node, depth, node.line, _tagged(node, "same")[:_LONGEST_CONTEXT])
 
     def _here(self, node: Node, depth: int) -> _Row:
         edit = self._after.get(id(node))
