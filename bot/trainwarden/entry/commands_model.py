@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True, title="actions")
     for action in ACTIONS:
-        words = f"{action.summary[0].upper()}{action.summary[1:]}."
+        words = f"{action.summary[0].upper()}{action.summary[1:]}"
         import_module(action.module).add_arguments(
             actions.add_parser(action.name, help=action.summary, description=words)
         )
