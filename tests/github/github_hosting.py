@@ -27,10 +27,11 @@ class Person:
 
     login: str
     account: bool = True
+    address: str = ""
 
     @property
     def email(self) -> str:
-        return f"{self.login}@example.org"
+        return self.address or f"{self.login}@example.org"
 
 
 ALICE, BOB, EVE, MALLORY = Person("alice"), Person("bob"), Person("eve"), Person("mallory")

@@ -119,6 +119,8 @@ def _commit(g: FakeGitHub, c: list[str]) -> dict[str, Any]:
 
 def graphql(g: FakeGitHub, b: Any) -> Answer:
     variables = b["variables"]
+    if any(int(first) > 100 for first in re.findall(r"first: (\d+)", b["query"])):
+        return 200, {"errors": [{"type": "EXCESSIVE_PAGINATION", "message": "exceeds the `first` limit"}]}
     if b["query"].startswith("mutation"):
         g.state.resolved.add(int(variables["id"].removeprefix("T")))
         return 200, {"data": {"resolveReviewThread": {"thread": {"id": variables["id"]}}}}
@@ -139,8 +141,13 @@ def graphql(g: FakeGitHub, b: Any) -> Answer:
     for commit in _log(pull):
         mails = [commit[1], *re.findall(r"(?im)^co-authored-by: .*<(.*)>", commit[3])]
         users = [{"user": {"login": g.state.accounts[m]} if m in g.state.accounts else None} for m in mails]
-        commits.append({"commit": {"oid": commit[0], "authors": {"nodes": users}}})
-    return 200, {"data": {"repository": {"pullRequest": {"commits": {"nodes": commits}}}}}
+        authors = {"totalCount": len(users), "nodes": users[:50]}
+        commits.append({"commit": {"oid": commit[0], "authors": authors}})
+    start = int(variables["after"] or 0)
+    end = start + g.state.commits_page
+    info = {"hasNextPage": len(commits) > end, "endCursor": str(end)}
+    found = {"nodes": commits[start:end], "pageInfo": info}
+    return 200, {"data": {"repository": {"pullRequest": {"commits": found}}}}
 
 
 def _review(g: FakeGitHub, p: dict[str, str], q: dict[str, str], b: Any) -> Answer:

@@ -58,6 +58,7 @@ class State:
     permissions: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
     activity: list[tuple[str, str]] = field(default_factory=list)
+    commits_page: int = 100
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)

@@ -35,6 +35,7 @@ def test_commands_are_read(text: str, command: Command) -> None:
         "/trainwarden approve ../../etc x",
         "/trainwarden approve abc because",
         "/trainwarden merge now",
+        "/trainwardens rerun",
         "/trainwarden false",
     ],
 )
@@ -135,6 +136,33 @@ def test_nobody_approves_while_an_author_is_unknown(world: World) -> None:
 def test_an_unlinked_co_author_is_somebody_unknown(world: World) -> None:
     pull = changed_by(world, message="Work\n\nCo-authored-by: X <x@example.org>")
     refused(world, pull, "bob", "Not everybody who made this change is known")
+
+
+def test_the_platforms_address_does_not_make_an_author_nobody(world: World) -> None:
+    pull = changed_by(world, author=Person("web-flow", address="noreply@github.com"))
+    world.state.accounts["noreply@github.com"] = "web-flow"
+    refused(world, pull, "bob", "Not everybody who made this change is known")
+
+
+def test_a_commit_that_github_itself_committed_is_its_authors(world: World) -> None:
+    platform = Person("web-flow", address="noreply@github.com")
+    pull = changed_by(world, author=ALICE, committer=platform)
+    world.state.accounts["noreply@github.com"] = "web-flow"
+    world.comment(pull, f"/trainwarden approve {world.fingerprint(pull)} fine")
+    assert world.conclusion(pull) == "success"
+
+
+def test_the_co_authors_of_late_commits_are_known(world: World) -> None:
+    pull = changed_by(world, message="Work\n\nCo-authored-by: Bob <bob@example.org>")
+    world.github.push(pull, {"other.py": "x = 1\n"})
+    world.open(pull, "synchronize")
+    world.state.commits_page = 1
+    refused(world, pull, "bob", "co-wrote")
+
+
+def test_more_authors_than_github_lists_are_somebody_unknown(world: World) -> None:
+    crowd = "Co-authored-by: Eve <eve@example.org>\n" * 60
+    refused(world, changed_by(world, message="Work\n\n" + crowd), "bob", "Not everybody who made this")
 
 
 def test_without_a_security_team_nobody_approves(world: World, alerted: FakePull) -> None:

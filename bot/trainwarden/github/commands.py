@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from trainwarden.github.app import Gone
 from trainwarden.github.checkrun import Reading, whole
-from trainwarden.github.events import Job
+from trainwarden.github.events import COMMAND_PREFIX, Job
 from trainwarden.github.ledger import Approval
 from trainwarden.github.reading import Room
 from trainwarden.github.remote import Pull, Remote
@@ -46,7 +46,9 @@ class NotAllowed(Misuse):
 
 def parse(text: str) -> Command:
     """Read the first line of a comment. Raises ``Misuse`` with words for the reply."""
-    words = text.strip().splitlines()[0].split()[1:]
+    name, *words = text.strip().splitlines()[0].split()
+    if name != COMMAND_PREFIX:
+        raise Misuse(f"I know {USAGE}.")
     verb, rest = (words[0], words[1:]) if words else ("", [])
     if verb in ("explain", "rerun") and not rest:
         return Command(cast(Verb, verb))

@@ -16,6 +16,7 @@ from trainwarden.github.events import OWNER, SHA
 # GitHub itself is the committer of what is merged or edited on its pages; it is nobody's account.
 PLATFORM = "web-flow"
 MOST_COMMITS = 250
+_MOST_COMMIT_PAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,28 +119,40 @@ class Remote:
         logins = {pull.opener.lower()}
         for commit in commits:
             for role in ("author", "committer"):
-                login = (commit.get(role) or {}).get("login", "")
-                if login:
-                    logins.add(login.lower())
-                elif not _by_platform(commit, role):
+                login = (commit.get(role) or {}).get("login", "").lower()
+                if _is_somebody(login):
+                    logins.add(login)
+                elif not (role == "committer" and _by_platform(commit, login)):
                     unknown.append(f"the {role} of {commit['sha'][:12]} has no account")
         mates, nameless = self._co_authors(pull)
-        return People(frozenset((logins | mates) - {PLATFORM}), tuple(unknown + nameless))
+        return People(frozenset(logins | mates), tuple(unknown + nameless))
 
     def _co_authors(self, pull: Pull) -> tuple[set[str], list[str]]:
         """Authors beyond the first of each commit, mapped to accounts by GitHub (GraphQL only)."""
-        owner, name = self.owner, self.path.rpartition("/")[2]
-        answer = self.api.graphql(_AUTHORS, {"owner": owner, "name": name, "number": pull.number})
-        commits = answer["repository"]["pullRequest"]["commits"]["nodes"]
         logins, nameless = set(), []
-        for node in commits:
-            for author in node["commit"]["authors"]["nodes"]:
-                login = (author.get("user") or {}).get("login", "")
-                if login:
-                    logins.add(login.lower())
+        for commit in self._commits(pull):
+            people, name = commit["authors"], commit["oid"][:12]
+            for author in people["nodes"]:
+                login = (author.get("user") or {}).get("login", "").lower()
+                if _is_somebody(login):
+                    logins.add(login)
                 else:
-                    nameless.append(f"an author of {node['commit']['oid'][:12]} has no account")
+                    nameless.append(f"an author of {name} has no account")
+            if people["totalCount"] > len(people["nodes"]):
+                nameless.append(f"{name} has more authors than GitHub lists")
         return logins, nameless
+
+    def _commits(self, pull: Pull) -> Iterator[Any]:
+        """The commits of a pull request with their authors; GitHub gives a hundred at a time."""
+        asked = {"owner": self.owner, "name": self.path.rpartition("/")[2], "number": pull.number}
+        after: str | None = None
+        for _ in range(_MOST_COMMIT_PAGES):
+            answer = self.api.graphql(_AUTHORS, asked | {"after": after})
+            found = answer["repository"]["pullRequest"]["commits"]
+            yield from (node["commit"] for node in found["nodes"])
+            if not found["pageInfo"]["hasNextPage"]:
+                return
+            after = found["pageInfo"]["endCursor"]
 
     def pushers(self, pull: Pull) -> set[str]:
         """Who pushed to the head branch lately, where it lies in this repository; best effort."""
@@ -170,13 +183,19 @@ class Remote:
         return sha
 
 
-_AUTHORS = """query($owner: String!, $name: String!, $number: Int!) {
-  repository(owner: $owner, name: $name) { pullRequest(number: $number) {
-    commits(first: 250) { nodes { commit { oid authors(first: 50) { nodes { user { login } } } } } } } } }"""
+_AUTHORS = """query($owner: String!, $name: String!, $number: Int!, $after: String) {
+  repository(owner: $owner, name: $name) { pullRequest(number: $number) { commits(first: 100, after: $after) {
+    pageInfo { hasNextPage endCursor }
+    nodes { commit { oid authors(first: 50) { totalCount nodes { user { login } } } } } } } } }"""
 
 
-def _by_platform(commit: Any, role: str) -> bool:
-    return role == "committer" and (commit["commit"].get(role) or {}).get("email") == "noreply@github.com"
+def _is_somebody(login: str) -> bool:
+    """Whether a login is a person's or a bot's. An author can claim the platform's address; nobody is behind it."""
+    return login not in ("", PLATFORM)
+
+
+def _by_platform(commit: Any, login: str) -> bool:
+    return login == PLATFORM or (commit["commit"].get("committer") or {}).get("email") == "noreply@github.com"
 
 
 def _is_ours(run: Any, app_id: int, name: str) -> bool:
