@@ -89,6 +89,8 @@ class Settings:
     policy_repository: str = ""
     rules_dir: str | None = None
     model: bool = True
+    model_dir: str = ""
+    scorer_url: str = ""
     speak: frozenset[str] = frozenset()
     audit_rate: float = 0.0
     audit_key: Secret = NO_SECRET
@@ -145,6 +147,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         policy_repository=reader.text("POLICY_REPOSITORY", ""),
         rules_dir=reader.text("RULES", "") or None,
         model=reader.flag("MODEL", True),
+        model_dir=reader.directory("MODEL_DIR"),
+        scorer_url=reader.scorer("SCORER"),
         speak=reader.voices("SPEAK"),
         audit_rate=reader.rate("AUDIT_RATE"),
         audit_key=Secret(reader.secret("AUDIT_KEY")),
@@ -199,7 +203,9 @@ def _credentials(path: Path) -> dict[str, str]:
         stored = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise Misuse(f"{path} cannot be read: {error}", "run `trainwarden app register` again") from error
-    return {str(key): str(value) for key, value in stored.items()}
+    if not isinstance(stored, dict) or not all(isinstance(value, str) for value in stored.values()):
+        raise Misuse(f"{path} is not what was stored there", "run `trainwarden app register` again")
+    return stored
 
 
 class _Reader:
@@ -278,6 +284,20 @@ class _Reader:
         if not host or not port.isdecimal() or int(port) > 65_535:
             raise Misuse(f"{PREFIX}{name} is not host:port")
         return Bind(host.strip("[]"), int(port))
+
+    def directory(self, name: str) -> str:
+        text = self.text(name, "")
+        if text and not (Path(text).is_absolute() and Path(text).is_dir()):
+            raise Misuse(f"{PREFIX}{name} is not the absolute path of a directory")
+        return text
+
+    def scorer(self, name: str) -> str:
+        text = self.text(name, "")
+        if text:
+            from trainwarden.score.endpoint import read_url
+
+            read_url(text)
+        return text
 
     def url(self, name: str, default: str) -> str:
         text = self.text(name, default).rstrip("/")
