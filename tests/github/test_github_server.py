@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from github_fake import post, signature
 from github_parts import payloads
-from github_world import SECRET, DoorThread
+from github_world import SECRET, DoorThread, wait_for
 
 from trainwarden.github import events
 from trainwarden.github.logs import JsonFormatter, note, scrub
@@ -184,6 +184,29 @@ def test_an_oversized_body_without_a_length_is_refused_while_it_arrives(door: Do
     assert stored(door) == 0
 
 
+def test_bodies_of_all_connections_together_are_bounded(
+    door: DoorThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainwarden.github.server._MOST_HELD", 100_000)
+    waiting = connection_to(door)
+    waiting.putrequest("POST", "/webhook")
+    waiting.putheader("Content-Length", "99999")
+    waiting.endheaders(b"z" * 90_000)
+    body = json.dumps(pull_request(padding="y" * 20_000)).encode()
+    wait_for(lambda: deliver(door, body) == 503)
+    waiting.close()
+    wait_for(lambda: deliver(door, body) == 202)
+
+
+def test_a_failure_of_one_batch_is_no_end(door: DoorThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever storing raised, the waiting are told and the next delivery is stored."""
+    body = json.dumps(pull_request()).encode()
+    with monkeypatch.context() as broken:
+        broken.setattr("trainwarden.github.store.Store.insert", lambda self, table: 1 // 0)
+        assert deliver(door, body) == 500
+    assert deliver(door, body) == 202
+
+
 @pytest.mark.parametrize(("depth", "status"), [(64, 202), (65, 400), (100_000, 400)])
 def test_a_deeply_nested_body_is_refused(door: DoorThread, depth: int, status: int) -> None:
     assert deliver(door, b'{"a":' * depth + b"1" + b"}" * depth, event="ping") == status
@@ -309,6 +332,23 @@ def test_what_looks_like_a_credential_is_removed(text: str) -> None:
     assert "[removed]" in scrub(f"failed with {text} there")
 
 
+def test_an_exception_is_named_and_not_quoted() -> None:
+    import io
+
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("trainwarden.test-exceptions")
+    logger.addHandler(handler)
+    try:
+        raise ValueError("lr = 3e-4 of a private file")
+    except ValueError as error:
+        logger.error("failed", exc_info=error)
+    line = json.loads(stream.getvalue())
+    assert line["exception"] == "ValueError"
+    assert "private" not in stream.getvalue()
+
+
 def test_metrics_are_prometheus_text(metrics: Metrics) -> None:
     metrics.count("things_total", "Things", kind='a"b\n')
     metrics.observe("seconds", "Seconds", 0.03)
@@ -346,6 +386,10 @@ def test_the_settings_are_read_from_the_environment() -> None:
         {"TRAINWARDEN_AUDIT_RATE": "0.1"},
         {"TRAINWARDEN_AUDIT_URL": "https://log.example.org"},
         {"TRAINWARDEN_POLICY_REPOSITORY": "no-slash"},
+        {"TRAINWARDEN_SCORER": "ftp://models.example.org"},
+        {"TRAINWARDEN_SCORER": "https://me:secret@models.example.org"},
+        {"TRAINWARDEN_MODEL_DIR": "relative"},
+        {"TRAINWARDEN_MODEL_DIR": "/nowhere/at/all"},
     ],
 )
 def test_bad_settings_stop_the_start(change: dict[str, str]) -> None:
@@ -361,3 +405,12 @@ def test_a_credentials_file_others_can_read_is_refused(tmp_path: Path) -> None:
     file.chmod(0o640)
     with pytest.raises(Misuse):
         load({"TRAINWARDEN_DATA": str(tmp_path)})
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"webhook_secret": null}', '{"app_id": 7}'])
+def test_a_credentials_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "credentials.json"
+    file.write_text(text)
+    file.chmod(0o600)
+    with pytest.raises(Misuse):
+        load(GOOD | {"TRAINWARDEN_DATA": str(tmp_path)})

@@ -33,6 +33,8 @@ _DELIVERY = re.compile(r"[A-Za-z0-9-]{8,64}")
 _EVENT = re.compile(r"[a-z0-9_]{1,64}")
 _BATCH = 128
 _SLOWEST_BODY = 10.0
+# Bodies in memory at a time, of all connections: whoever they are from is known only when they are here.
+_MOST_HELD = 256 * 2**20
 _ACK = "webhook_seconds"
 
 
@@ -57,13 +59,11 @@ class Writer:
             batch = [await self._queue.get()]
             while len(batch) < _BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            failure: SQLAlchemyError | None = None
-            try:
-                await loop.run_in_executor(self._thread, self._accept, [delivery for delivery, _ in batch])
-            except SQLAlchemyError as error:
-                failure = error
+            commit = loop.run_in_executor(self._thread, self._accept, [delivery for delivery, _ in batch])
+            # Whatever went wrong goes to those who wait for this batch; the next one is not to suffer for it.
+            await asyncio.wait([commit])
             for _, future in batch:
-                _wake(future, failure)
+                _wake(future, commit.exception())
 
     async def drain(self) -> None:
         """Wait until nothing is left to commit, for a graceful stop."""
@@ -72,7 +72,7 @@ class Writer:
         self._thread.shutdown(wait=True)
 
 
-def _wake(future: asyncio.Future[None], failure: SQLAlchemyError | None) -> None:
+def _wake(future: asyncio.Future[None], failure: BaseException | None) -> None:
     if future.done():
         return
     if failure is None:
@@ -95,6 +95,7 @@ class Door:
         self._settings = settings
         self._writer = writer
         self._metrics = metrics
+        self._held = 0
 
     async def receive(self, request: Request) -> Response:
         """202 when stored or not for us, 4xx when refused, 503 when it could not be stored."""
@@ -149,11 +150,17 @@ class Door:
         if not declared.isdecimal() or int(declared) > limit:
             raise _Refusal(413, "too large")
         parts, length = [], 0
-        async for part in request.stream():
-            length += len(part)
-            if length > limit:
-                raise _Refusal(413, "too large")
-            parts.append(part)
+        try:
+            async for part in request.stream():
+                length += len(part)
+                self._held += len(part)
+                if length > limit:
+                    raise _Refusal(413, "too large")
+                if self._held > _MOST_HELD:
+                    raise _Refusal(503, "busy")
+                parts.append(part)
+        finally:
+            self._held -= length
         return b"".join(parts)
 
 
