@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from github_fake import Fault
+from github_fake import FakePull, Fault
 from github_world import TRAIN, World
 
 from trainwarden.github.app import Gone, Later, Refused, Revoked, Unavailable, classify, skew
@@ -201,6 +201,46 @@ def test_a_job_that_ended_its_worker_three_times_is_an_error_check(world: World)
     assert "ended its worker" in run["output"]["summary"]
     assert world.engine.requests == []
     assert world.run(job) is None
+
+
+def failed(world: World, pull: FakePull) -> str:
+    """The conclusion after a review that ended its worker again and again."""
+    job = world.jobs("pull_request", world.github.pull_event(pull, "opened"))[0]
+    for _ in range(3):
+        world.room.store.begin(job.subject)
+    world.run(job)
+    return world.conclusion(pull)
+
+
+def two_targets(world: World) -> tuple[FakePull, FakePull]:
+    """A pull request onto a protected branch that observes, which was read, and one onto main, which enforces."""
+    repository = world.repository()
+    repository.commit("lab", {".trainwarden.yml": "mode: observe\n"}, parent=repository.tip("main"))
+    repository.protected.add("lab")
+    harmless = world.pull(repository, "easy", "x = 1\n", start=repository.tip("lab"), base_ref="lab")
+    world.open(harmless)
+    assert world.conclusion(harmless) == "neutral"
+    return harmless, world.pull(repository, "topic", "y = 1\n")
+
+
+def test_a_failure_counts_by_the_mode_of_its_own_target(world: World) -> None:
+    _, pull = two_targets(world)
+    assert failed(world, pull) == "failure"
+
+
+def test_a_failure_counts_by_the_strictest_target_of_its_head(world: World) -> None:
+    _, pull = two_targets(world)
+    assert failed(world, world.github.pull(pull.repository, "topic", "lab")) == "failure"
+
+
+def test_a_failure_after_the_policy_changed_is_red(world: World) -> None:
+    repository = world.repository(config="mode: observe\n")
+    pull = world.pull(repository, "topic", "x = 1\n")
+    world.open(pull)
+    pull.state = "closed"
+    after = repository.commit("main", {".trainwarden.yml": "mode: enforce\n"})
+    world.handle("push", world.github.event(repository) | {"ref": "refs/heads/main", "after": after})
+    assert failed(world, world.pull(repository, "next", "y = 1\n")) == "failure"
 
 
 def test_a_failure_in_an_observing_repository_is_not_red(world: World) -> None:

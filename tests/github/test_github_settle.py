@@ -204,6 +204,15 @@ def test_the_organisations_policy_stands_in_for_none(world: World) -> None:
     assert world.conclusion(pull) == "failure"
 
 
+def test_an_organisations_policy_that_is_not_there_is_an_error(world: World) -> None:
+    world.github.repository("octo/policy").commit("main", {"README.md": "Rules.\n"}, orphan=True)
+    world.with_settings(policy_repository="octo/policy")
+    pull = world.pull(world.repository(config=None), "topic", "x = 1\n")
+    world.open(pull)
+    assert world.conclusion(pull) == "failure"
+    assert "octo/policy" in world.check(pull.head)["output"]["summary"]
+
+
 def test_a_merge_group_is_judged_and_can_be_run_again(world: World) -> None:
     repository = world.repository()
     base = repository.tip("main")

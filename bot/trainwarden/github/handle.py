@@ -1,7 +1,7 @@
 """Carrying out jobs: one ``Job`` in, ``None`` (done) or ``Again`` out. The door of the worker.
 
 Here every failure is given its meaning: ask again later, let go, or say on the check that the review could
-not be finished. The one broad ``except`` of this package is here.
+not be finished. One of two broad ``except`` of this package is here; the other keeps the worker's loops going.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trainwarden.github.logs import note, warn
 from trainwarden.github.publish import Superseded
 from trainwarden.github.reading import Room
 from trainwarden.github.remote import Pull
-from trainwarden.github.settle import Alive, Settler
+from trainwarden.github.settle import Alive, Settler, mode_mark
 from trainwarden.model import TrainwardenError
 
 LOG = logging.getLogger("trainwarden.jobs")
@@ -122,7 +122,6 @@ class Handler:
                 subject=job.subject,
                 error=type(error).__name__,
             )
-        return
 
     def _head_of(self, job: Job) -> str:
         if job.kind == "pull":
@@ -191,6 +190,8 @@ class Handler:
 
     def _moved(self, job: Job) -> None:
         """A branch moved: every open pull request onto it is looked at again, as jobs of their own."""
+        # Its policy may have changed; until it was read, a failure counts as in the strictest mode.
+        self._room.store.mark(mode_mark(job.repo_id, job.ref), "")
         for pull in self._room.remote(job).open_pulls(job.ref):
             again = Job("pull", job.installation, job.repo_id, job.owner, job.name, pull.number)
             self._jobs.put(replace(again, head=pull.head), f"moved-{job.head[:16]}")

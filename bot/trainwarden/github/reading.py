@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,34 +146,34 @@ class Reader:
     def _policy_of(self, remote: Remote, mirror: Mirror, revision: str) -> Policy:
         data = mirror.read(revision, CONFIG)
         names = mirror.names(revision, POLICY_PATHS)
-        file = None if data is not None else self._defaults(remote)
-        identity = names + (Path(file).name if file else "")
-        strictest: Mode = self._room.settings.mode or "enforce"
-        if data is None and f"\t{CONFIG}\n" in names:
-            return Policy(revision, identity, file, strictest, f"{CONFIG} of the policy cannot be read")
-        origin = f"{CONFIG} of {revision[:12]}" if file is None else f"the organisation's {CONFIG}"
+        file = None
         try:
-            mode = self._room.engine.mode(data if file is None else Path(file).read_bytes(), origin)
+            if data is None and f"\t{CONFIG}\n" in names:
+                raise Misuse(f"{CONFIG} of {revision[:12]} cannot be read")
+            file = None if data is not None else self._defaults(remote)
+            origin = f"{CONFIG} of {revision[:12]}" if file is None else f"the organisation's {CONFIG}"
+            mode = self._room.engine.mode(data if file is None else file.read_bytes(), origin)
         except Misuse as error:
-            return Policy(revision, identity, file, strictest, f"the policy is not valid: {error}")
-        return Policy(revision, identity, file, self._room.settings.mode or mode)
+            strictest: Mode = self._room.settings.mode or "enforce"
+            return Policy(revision, names, None, strictest, f"the policy cannot be followed: {error}")
+        identity = names + (file.name if file else "")
+        return Policy(revision, identity, str(file) if file else None, self._room.settings.mode or mode)
 
-    def _defaults(self, remote: Remote) -> str | None:
-        """The organisation's policy file, kept by content, or None."""
+    def _defaults(self, remote: Remote) -> Path | None:
+        """The organisation's policy file, kept by content; None when none is configured.
+
+        Raises ``Misuse`` when one is configured and not there: whoever hides it must not get weaker defaults.
+        """
         where = self._room.settings.policy_repository
         if not where:
             return None
         try:
             answer = remote.api.call("GET", f"/repos/{where}/contents/{CONFIG}")
-        except Gone:
-            return None
-        data = base64.b64decode(answer["content"])
-        directory = self._room.settings.data / "policy"
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = directory / f"{hashlib.sha256(data).hexdigest()}.yml"
-        if not path.exists():
-            path.write_bytes(data)
-        return str(path)
+        except Gone as error:
+            raise Misuse(f"{CONFIG} of {where} is not there, or this App is not installed there") from error
+        if not isinstance(answer, dict) or answer.get("encoding") != "base64":
+            raise Misuse(f"{CONFIG} of {where} is not a file of less than a megabyte")
+        return _kept(self._room.settings.data / "policy", base64.b64decode(answer["content"]))
 
 
 def _fetch_head(mirror: Mirror, pull: Pull) -> None:
@@ -185,6 +186,17 @@ def _fetch_head(mirror: Mirror, pull: Pull) -> None:
         mirror.fetch({f"pull/{pull.number}": f"refs/pull/{pull.number}/head"})
         if mirror.tip(f"pull/{pull.number}") != pull.head:
             raise
+
+
+def _kept(directory: Path, data: bytes) -> Path:
+    """A file with these contents, named by them. It appears whole or not at all: others read it meanwhile."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = directory / f"{hashlib.sha256(data).hexdigest()}.yml"
+    if not path.exists():
+        fresh = path.with_suffix(f".{uuid.uuid4().hex}")
+        fresh.write_bytes(data)
+        fresh.replace(path)
+    return path
 
 
 def _local(branch: str) -> str:

@@ -5,6 +5,7 @@ This is the App's only path to a conclusion: one check a head, and the worst rea
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,7 +92,8 @@ class Settler:
         known = before.annotated if before is not None and before.check_id == check_id else frozenset()
         annotated = publisher.finish(check_id, said, known)
         after = self._remember(job, head, check_id, said, annotated, views(pulls))
-        self._room.store.mark(_mode_mark(job), readings[0].mode)
+        for reading in readings:
+            self._room.store.mark(mode_mark(job.repo_id, reading.base_ref), reading.mode)
         self._tell(job, after, readings, before)
         for pull in pulls:
             self._voices.speak(remote, pull, next(r for r in readings if r.number == pull.number))
@@ -124,15 +126,24 @@ class Settler:
 
     def fail(self, job: Job, head: str, alive: Alive, reason: str) -> None:
         """Say visibly that the review could not be finished. Raises a ``GitHubError``."""
-        publisher = Publisher(self._room.remote(job), self._room.settings, alive)
+        remote = self._room.remote(job)
+        publisher = Publisher(remote, self._room.settings, alive)
         before = self._room.ledger.head(job.repo_id, head)
-        mode = self._room.settings.mode or self._room.store.marked(_mode_mark(job))
-        conclusion: Conclusion = "neutral" if mode == "observe" else "failure"
+        conclusion: Conclusion = "neutral" if self._only_observed(job, head, remote) else "failure"
         said = Said(conclusion, "error", "Could not finish the review", f"{reason}\n", (), key="")
         check_id = publisher.begin(head).id
         publisher.finish(check_id, said)
         after = self._remember(job, head, check_id, said, frozenset(), "")
         self._tell(job, after, (), before)
+
+    def _only_observed(self, job: Job, head: str, remote: Remote) -> bool:
+        """Whether every target of the head was in ``observe`` when last read: elsewhere an error holds back."""
+        if self._room.settings.mode:
+            return self._room.settings.mode == "observe"
+        pulls = [] if job.kind == "group" else remote.open_pulls()
+        targets = {pull.base_ref for pull in pulls if pull.head == head} or {job.ref}
+        marks = {self._room.store.marked(mode_mark(job.repo_id, target)) for target in targets}
+        return marks == {"observe"}
 
     def _nobody(self, job: Job, head: str, publisher: Publisher) -> None:
         """No open pull request has this head: an unfinished check is closed, never green."""
@@ -164,6 +175,6 @@ class Settler:
         )
 
 
-def _mode_mark(job: Job) -> str:
-    """Under which name a repository's last mode is remembered, for failures before anything is read."""
-    return f"mode:{job.repo_id}"
+def mode_mark(repo_id: int, target: str) -> str:
+    """Under which name the last mode for a target branch is remembered, for failures before anything is read."""
+    return f"mode:{repo_id}:{hashlib.sha256(target.encode()).hexdigest()[:24]}"
