@@ -178,6 +178,19 @@ def test_jobs_of_a_silent_executor_are_queued_again_and_cancelled(
     assert world.room.store.silent(EXECUTOR) == []
 
 
+def test_a_job_taken_over_again_and_again_is_queued_each_time(
+    world: World, reconciler: Reconciler, queue: OrphanQueue, pull: FakePull
+) -> None:
+    job = Job("command", 77, pull.repository.id, "octo", "models", number=pull.number, note=3)
+    taken = [f"{job.subject}/{'a' * 36}"]
+    for _ in range(5):
+        queue.running = [Active(taken[-1], job, True, "the-host-that-ends-again")]
+        world.room.store.lease(EXECUTOR + "the-host-that-ends-again", "it", -1)
+        reconciler.adopt()
+        taken += world.queue.jobs
+    assert len(taken) == len(set(taken)) == 6
+
+
 def test_a_check_left_in_progress_is_finished(world: World, reconciler: Reconciler, pull: FakePull) -> None:
     job = world.jobs("pull_request", world.github.pull_event(pull, "opened"))[0]
     world.state.faults.append(Fault("PATCH", "/check-runs/", (500, {}), times=1))

@@ -6,6 +6,7 @@ else brings a lost delivery, a dead worker's job or a check left in progress to 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -60,8 +61,9 @@ class Reconciler:
         """Queue again what silent executors were running, and cancel theirs: it also frees their lanes."""
         silent = self._room.store.silent(EXECUTOR)
         for active in self._jobs.orphans(silent):
-            again = replace(active.job, tries=active.job.tries)
-            self._jobs.put(again, f"{active.id.rpartition('/')[2][:60]}+{active.executor[:20]}")
+            # Named by the whole of what is taken over: a job adopted before must not be taken for this one.
+            told = f"{active.id} {active.executor}"
+            self._jobs.put(active.job, f"adopted-{hashlib.sha256(told.encode()).hexdigest()[:32]}")
             self._jobs.cancel([active.id])
             note(LOG, "job adopted", subject=active.job.subject, executor=active.executor)
         for executor in silent:
