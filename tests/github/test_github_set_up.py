@@ -21,7 +21,7 @@ from github_world import World
 
 from trainwarden.github import command, doctor, register
 from trainwarden.github.permissions import EVENTS, PERMISSIONS
-from trainwarden.model import Misuse
+from trainwarden.model import Misuse, Unfinished
 
 
 @pytest.fixture
@@ -90,6 +90,14 @@ def test_the_credentials_are_for_their_owner_alone(tmp_path: Path) -> None:
         register.store(path, answer)
 
 
+@pytest.mark.parametrize("name", ["id", "pem", "webhook_secret"])
+def test_credentials_that_are_not_whole_are_not_stored(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "data" / "credentials.json"
+    with pytest.raises(Unfinished, match=name):
+        register.store(path, {"id": 7, "pem": "k", "webhook_secret": "s"} | {name: None})
+    assert not path.exists()
+
+
 @pytest.fixture
 def healthy(world: World) -> World:
     world.repository()
@@ -114,6 +122,13 @@ def test_a_healthy_app_has_nothing_to_fix(healthy: World) -> None:
     code, text = examined(healthy)
     assert code == 0, text
     assert "required and pinned to this App" in text
+
+
+def test_the_doctor_makes_nothing(healthy: World) -> None:
+    code, text = examined(healthy)
+    assert code == 0
+    assert "there is no database yet" in text
+    assert not (healthy.settings.data / "state.sqlite").exists()
 
 
 def without(world: World, name: str) -> None:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TextIO
 from urllib.parse import quote
 
@@ -86,10 +87,13 @@ def _git() -> Remark:
 
 
 def _database(settings: Settings) -> Remark:
-    store = Store(engine(settings.database_url.reveal()))
+    url = settings.database_url.reveal()
+    if url.startswith("sqlite") and not Path(url.removeprefix("sqlite:///")).exists():
+        # Made by the server: a file of the account that examines would be of no use to it.
+        return Remark("note", "there is no database yet: the server makes it when it starts")
+    store = Store(engine(url))
     try:
-        store.prepare()
-        store.marked("doctor")
+        store.reached()
     except SQLAlchemyError as error:
         return Remark(
             "fix", f"the database is not reached ({type(error).__name__}): check TRAINWARDEN_DATABASE_URL"
@@ -198,7 +202,7 @@ def _required(api: Any, settings: Settings, repository: dict[str, Any]) -> Remar
 
 def _pins(api: Any, path: str, branch: str, check_name: str) -> Iterator[int | None]:
     """The App each requirement of our check is pinned to (None: any), from rulesets and branch protection."""
-    for rule in api.call("GET", f"{path}/rules/branches/{branch}"):
+    for rule in api.pages(f"{path}/rules/branches/{branch}"):
         if rule.get("type") == "required_status_checks":
             for required in (rule.get("parameters") or {}).get("required_status_checks") or ():
                 if required.get("context") == check_name:

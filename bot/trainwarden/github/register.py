@@ -57,7 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def store(path: Path, answer: dict[str, Any]) -> None:
-    """Write the credentials for their owner alone; never over an existing file. Raises ``Misuse``."""
+    """Write the credentials for their owner alone; never over an existing file.
+
+    Raises ``Misuse``, and ``Unfinished`` when GitHub gave less than all of them.
+    """
+    if lacking := [name for name in _KEPT if not answer.get(name)]:
+        raise Unfinished(
+            f"GitHub gave no {', '.join(lacking)}", "delete the App on GitHub and register again"
+        )
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     kept = {ours: str(answer[theirs]) for theirs, ours in _KEPT.items()}
     try:
@@ -118,9 +125,11 @@ class Flow:
         if not hmac.compare_digest(given.encode(), self.state.encode()) or not code.isalnum():
             return False
         address = f"{self._api_url}/app-manifests/{code}/conversions"
-        answer = requests.post(
-            address, headers={"Accept": "application/json"}, timeout=20, allow_redirects=False
-        )
+        accepted = {"Accept": "application/json"}
+        try:
+            answer = requests.post(address, headers=accepted, timeout=20, allow_redirects=False)
+        except requests.exceptions.RequestException:
+            return False
         if answer.status_code != 201:
             return False
         self.answer = answer.json()

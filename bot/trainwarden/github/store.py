@@ -100,6 +100,11 @@ class Store:
             c.exec_driver_sql(lock)
             METADATA.create_all(c)
 
+    def reached(self) -> None:
+        """Return if the database answers; raises what it raises otherwise."""
+        with self.engine.connect() as c:
+            c.execute(sa.text("SELECT 1"))
+
     def insert(self, table: sa.Table) -> Any:
         """An ``INSERT`` that knows ``ON CONFLICT`` in the dialect at hand."""
         return postgresql.insert(table) if self._postgres else sqlite.insert(table)
