@@ -248,6 +248,15 @@ def test_the_least_recently_used_go_first_and_those_in_use_stay(github: FakeGitH
     assert {p.name for p in (tmp_path / "mirrors").glob("*.git")} == {"2.git", "3.git"}
 
 
+def test_what_a_killed_process_left_behind_is_swept(mirrors: Mirrors, tmp_path: Path) -> None:
+    directory = tmp_path / "mirrors"
+    for name, age in (("7.old1", 7_200), ("8.new2", 7_200), ("9.new3", 0), ("7.git", 7_200)):
+        (directory / name).mkdir(parents=True)
+        os.utime(directory / name, (time.time() - age, time.time() - age))
+    mirrors.evict()
+    assert {path.name for path in directory.iterdir()} == {"9.new3", "7.git"}
+
+
 def test_many_small_fetches_are_packed_together(
     mirror: Mirror, hosted: HostedRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
