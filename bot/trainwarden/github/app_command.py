@@ -7,9 +7,18 @@ import argparse
 from trainwarden.github import logs, settings
 from trainwarden.model import Misuse
 
+EPILOG = """\
+Both read the TRAINWARDEN_... variables of docs/app-settings.md: for GitHub Enterprise Server set
+TRAINWARDEN_GITHUB_URL, for another place of the credentials TRAINWARDEN_DATA. docs/github-app.md shows the whole way.
+
+exit codes:
+  0 well   1 the doctor found something to fix   2 misuse   3 not registered, or GitHub was not reached
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``register`` and ``doctor``."""
+    parser.epilog = EPILOG
     deeds = parser.add_subparsers(dest="deed", metavar="DEED", required=True)
     register = deeds.add_parser("register", help="register a new App on GitHub from a page on this machine")
     register.add_argument("--organization", default="", help="owner of the App (default: your own account)")

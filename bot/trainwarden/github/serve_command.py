@@ -10,10 +10,19 @@ from trainwarden.github import logs, settings
 from trainwarden.model import Misuse, Unfinished
 
 ROLES = ("all", "web", "worker")
+EPILOG = """\
+Settings are environment variables named TRAINWARDEN_..., all of them in docs/app-settings.md. What is needed (the
+App's number, private key and webhook secret) is found where `trainwarden app register` stored it. `web` takes
+deliveries, `worker` reviews, `all` is both. It runs until SIGTERM or SIGINT; killing it loses nothing.
+
+exit codes:
+  0 stopped   2 a setting is missing or wrong   3 the database is not reached
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``run`` reads; the rest are TRAINWARDEN_* variables (docs/operations.md)."""
+    """Declare what ``run`` reads; the rest are TRAINWARDEN_* variables (docs/app-settings.md)."""
+    parser.epilog = EPILOG
     parser.add_argument("--role", choices=ROLES, default="all", help="what this process does (default: all)")
     parser.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
 
