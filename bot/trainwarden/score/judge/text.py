@@ -17,6 +17,7 @@ from trainwarden.score.judge.words import (
     KEYWORDS,
     MOST_WORDS,
     ROLES,
+    SPEAKERS,
     addressing,
     is_known,
     is_mark,
@@ -30,6 +31,7 @@ MOST_STATEMENTS = 80
 """Statements of a unit that are shown; units are shorter unless their statements are tiny."""
 _LONGEST_LINE = 600
 _LONGEST_NAME = 48
+_LEFT_OUT = "..."
 _WORD = re.compile(r"[^\W\d]\w*\Z")
 _NUMBER = re.compile(
     r"(?:0[xX][0-9a-fA-F_]{1,16}|[0-9][0-9_]{0,20}\.?[0-9_]{0,20}(?:[eE][0-9]{0,4})?[jJ]?)\Z"
@@ -180,21 +182,27 @@ class _Names:
         if piece.kind == "number":
             return piece.text if _NUMBER.match(piece.text) else self._alias("number", piece.text)
         if piece.kind == "gap":
-            return "..."
+            return _LEFT_OUT
         return piece.text if piece.text.isascii() and piece.text.isprintable() else "?"
 
     def _may_show(self, name: str) -> bool:
         if name in KEYWORDS:
             return True
-        if name in self._hostile or is_mark(name) or not name.isascii() or len(name) > _LONGEST_NAME:
+        if (
+            name in self._hostile
+            or name in SPEAKERS
+            or is_mark(name)
+            or not name.isascii()
+            or len(name) > _LONGEST_NAME
+        ):
             return False
         return is_known(name) if self._anonymous else len(parts(name)) <= 2 * MOST_WORDS
 
     def _may_quote(self, text: str) -> bool:
-        if text in self._hostile or text.lower() in ROLES or not _SAFE_TEXT.match(text):
+        if text in self._hostile or not _SAFE_TEXT.match(text):
             return False
         words = parts(text)
-        if len(words) > MOST_WORDS or any(map(is_mark, (text, *words))):
+        if len(words) > MOST_WORDS or not ROLES.isdisjoint(words) or any(map(is_mark, (text, *words))):
             return False
         return not self._anonymous or not text or is_known(text) or text.isdigit()
 
@@ -234,8 +242,8 @@ def join(texts: Sequence[str]) -> str:
     """Code as people write it, but with blanks around angle brackets and bars: no template's mark survives."""
     line = ""
     for text in texts:
-        if line and not (line[-1] in _TIGHT_AFTER or text[0] in _TIGHT_BEFORE or _calls(line, text)):
-            line += " "
+        tight = not line or line[-1] in _TIGHT_AFTER or text[0] in _TIGHT_BEFORE or _calls(line, text)
+        line += "" if tight and _LEFT_OUT not in (text, line[-3:]) else " "
         line += text
     return _EXPONENT.sub(r"\1\2\3", line)
 

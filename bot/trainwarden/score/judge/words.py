@@ -17,6 +17,9 @@ MOST_WORDS = 3
 ROLES = frozenset("system developer assistant user human tool".split())
 """Texts that name a speaker. Told apart, never sent: a chat template may hang on them."""
 
+SPEAKERS = ROLES - {"system", "tool"}
+"""Those that are no names of libraries."""
+
 MARKS = frozenset(
     "im_start im_end im_sep endoftext inst sys eot_id eom_id start_header_id end_header_id begin_of_text "
     "end_of_text start_of_turn end_of_turn endofprompt fim_prefix fim_suffix fim_middle think tool_call "
