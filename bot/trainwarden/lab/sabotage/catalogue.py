@@ -34,6 +34,7 @@ from trainwarden.lab.sabotage import (
     randomness,
     randomness_draws,
     reinforcement,
+    removals,
     restoring,
     rewards,
 )
@@ -43,6 +44,7 @@ OPERATORS: tuple[Operator, ...] = (
     *objective.OPERATORS,
     *gradients.OPERATORS,
     *optimizers.OPERATORS,
+    *removals.OPERATORS,
     *data_order.OPERATORS,
     *data_sources.OPERATORS,
     *data_content.OPERATORS,

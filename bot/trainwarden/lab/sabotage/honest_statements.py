@@ -264,7 +264,12 @@ def _add_docstring(pick: Pick) -> cst.Module | None:
         return None
     words = function.name.value.strip("_").replace("_", " ") or "function"
     text = pick.rng.choice(
-        (f"{words.capitalize()}.", f"Run {words}.", f"See the README for {words}.", "TODO: document.")
+        (
+            f"{words.capitalize()}.",
+            f"Run {words}.",
+            f"Do the {words} step.",
+            f"{words.capitalize()} for one call.",
+        )
     )
     return pick.tree.insert_before(function.body.body[0], statement(f'"""{text}"""'))
 

@@ -99,6 +99,7 @@ _OPPOSITE: dict[type[cst.BaseCompOp], str] = {
     cst.Equal: "!=",
     cst.NotEqual: "==",
     cst.In: "not in",
+    cst.IsNot: "is",
 }
 
 
