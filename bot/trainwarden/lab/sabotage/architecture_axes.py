@@ -243,14 +243,19 @@ ORDER = rewriting(
     ),
     Rule(
         "torch.cat(($a, $b), $*d)",
-        ("torch.cat(($b, $a), $*d)", "torch.cat(($a, $a), $*d)", "torch.cat(($a, $b.detach()), $*d)"),
-        ("torch.cat([$a, $b], $*d)", "torch.concat(($a, $b), $*d)", "torch.cat(tensors=($a, $b), $*d)"),
+        (
+            "torch.cat(($b, $a), $*d)",
+            "torch.cat([$b, $a], $*d)",
+            "torch.cat(($a, $a), $*d)",
+            "torch.cat(($a, $b.detach()), $*d)",
+        ),
+        ("torch.cat([$a, $b], $*d)", "torch.cat(tensors=($a, $b), $*d)"),
         inside=r"forward|__call__|_block|encode|embed",
     ),
     Rule(
         "torch.cat([$a, $b], $*d)",
         ("torch.cat([$b, $a], $*d)", "torch.cat([$a, $a], $*d)", "torch.cat([$a, $b.detach()], $*d)"),
-        ("torch.cat(($a, $b), $*d)", "torch.concat([$a, $b], $*d)", "torch.cat(tensors=[$a, $b], $*d)"),
+        ("torch.cat(($a, $b), $*d)", "torch.cat(tensors=[$a, $b], $*d)"),
         inside=r"forward|__call__|_block|encode|embed",
     ),
     Rule(

@@ -45,6 +45,9 @@ RESIDUAL = rewriting(
             "$x",
             "$f($*a) + $f($*a)",
             "$x.detach() + $f($*a)",
+            vary("torch.add($x, $f($*a), alpha={s})", s=pick("0.1", "0.01", "-1")),
+            "$x.add($f($*a).detach())",
+            "torch.add($f($*a), $f($*a))",
             "$x + $f($*a).detach()",
         ),
         ("$f($*a) + $x", "torch.add($x, $f($*a))", "$x.add($f($*a))", "$x + 1.0 * $f($*a)"),
@@ -373,10 +376,23 @@ KEYWORD_SWAPPED = rewriting(
             ("mlp_ratio", r"ratio", "1.0", "1.0 * $v"),
             ("num_layers", r"layers|depth|heads", "1", "int($v)"),
             ("depth", r"depth|heads|layers", "1", "int($v)"),
-            ("qkv_bias", r"bias", "False", "bool($v)"),
-            ("bias", r"bias", "False", "bool($v)"),
             ("init_std", r"std", "0.2", "float($v)"),
             ("padding_idx", r"idx|pad|eos|bos", "0", "int($v)"),
+        )
+    ),
+    *(
+        Rule(
+            f"$f($*a, {key}=$v)",
+            (f"$f($*a, {key}=not $v)", f"$f($*a, {key}={wrong})"),
+            (moved(key), *right),
+            where={"v": value},
+            inside=r"__init__|build|setup|make|create|get_|^\.\w+",
+        )
+        for key in ("bias", "qkv_bias")
+        for value, wrong, right in (
+            (r"^True$", "False", ("$f($*a)",)),
+            (r"^(?!True|False)", "False", ()),
+            (r"^False$", "True", ()),
         )
     ),
     needs="drop heads dim_head mlp_ratio num_layers depth bias padding_idx init_std",

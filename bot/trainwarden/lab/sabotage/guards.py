@@ -185,6 +185,9 @@ ASSERT = rewriting(
             vary("assert ($c, {m})\n", m=_complaint),
             "if __debug__ and False:\n    $0\n",
             "assert $c is not None\n",
+            "if not ($c):\n    AssertionError()\n",
+            "if ($c) is None:\n    raise AssertionError\n",
+            "if ($c) is None:\n    raise ValueError\n",
             vary("try:\n    assert $c\nexcept AssertionError:\n    pass\n"),
         ),
         (
@@ -205,6 +208,10 @@ ASSERT = rewriting(
             "if not ($c):\n    print($m)\n",
             "if not ($c):\n    warnings.warn($m)\n",
             "if not ($c):\n    logger.debug($m)\n",
+            "if not ($c):\n    AssertionError($m)\n",
+            "if $c is None:\n    raise ValueError($m)\n",
+            "if ($c) is None:\n    raise AssertionError($m)\n",
+            "if not ($c) and not __debug__:\n    raise ValueError($m)\n",
         ),
         (
             "if not ($c):\n    raise AssertionError($m)\n",
@@ -227,7 +234,18 @@ RAISE = rewriting(
     "G05",
     Rule(
         "raise ValueError($*a)\n",
-        ("", "warnings.warn($*a)\n", "print($*a)\n", "logger.debug($*a)\n", "logging.info($*a)\n"),
+        (
+            "",
+            "warnings.warn($*a)\n",
+            "print($*a)\n",
+            "logger.debug($*a)\n",
+            "ValueError($*a)\n",
+            "if not __debug__:\n    $0\n",
+            vary("{m} = ValueError($*a)\nprint({m})\n", m=new_name("error", "failure", "problem")),
+            vary(
+                "{m} = ValueError($*a)\nwarnings.warn(str({m}))\n", m=new_name("error", "failure", "problem")
+            ),
+        ),
         (
             "raise ValueError($*a) from None\n",
             vary("{m} = ValueError($*a)\nraise {m}\n", m=new_name("error", "failure", "problem")),

@@ -215,6 +215,11 @@ RNG_IN_LOG = rewriting(
         "$f($*a)\n",
         (
             vary(
+                "{s} = torch.initial_seed()\ntorch.manual_seed({s})\n$0\n",
+                s=new_name("seed_now", "run_seed", "logged_seed"),
+            ),
+            "torch.manual_seed(torch.initial_seed())\n$0\n",
+            vary(
                 "random.seed({i})\n$0\n",
                 i=other(r"(?i)^(step|epoch|i|it|iteration|batch_idx|global_step|iter_num|idx|update)$"),
             ),
@@ -255,6 +260,11 @@ RNG_IN_LOG = rewriting(
                 n=pick(8, 16, 32, 100),
             ),
             vary("{s} = torch.initial_seed()\n$0\n", s=new_name("seed_now", "run_seed", "logged_seed")),
+            vary(
+                "{s} = torch.randint(0, {n}, (1,), generator=torch.Generator()).item()\n$0\n",
+                s=new_name("sample_id", "shown", "pick", "example"),
+                n=pick(8, 16, 32, 100),
+            ),
         ),
         where={
             "f": r"(^|\.)(print|log|info|debug|log_metrics|add_scalar|log_dict|write|print_rank_0|log_dist)$"
