@@ -227,13 +227,15 @@ class TestEnvironment:
     ) -> None:
         home = tmp_path / "home"
         home.mkdir()
+        (home / "ignored").write_text("c.py\n")
         (home / ".gitconfig").write_text(
             f"[core]\n\tfsmonitor = {traps.program('fsmonitor')}\n\tbare = true\n"
+            f"\texcludesFile = {home / 'ignored'}\n"
         )
         monkeypatch.setenv("HOME", str(home))
         monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
-        two.write({"b.py": "new\n"})
-        assert brief(two.request("worktree")) == [("b.py", "b.py", False)]
+        two.write({"b.py": "new\n", "c.py": "hidden from git status\n"})
+        assert [name for _, name, *_ in brief(two.request("worktree"))] == ["b.py", "c.py"]
         assert traps.names() == set()
 
     def test_an_index_outside_the_repository_is_not_used(

@@ -129,7 +129,13 @@ def _subset() -> Path:
 
 @contextmanager
 def prism() -> Iterator[str]:
-    """Stoplight's Prism serving the description above: its address. It validates every request."""
+    """Stoplight's Prism serving the description above: its address. It validates every request.
+
+    One that runs already is named by ``TRAINWARDEN_TEST_PRISM``: it keeps nothing, so many may share it.
+    """
+    if running := os.environ.get("TRAINWARDEN_TEST_PRISM"):
+        yield running
+        return
     program = MODULES / ".bin" / "prism"
     if shutil.which("node") is None or not program.exists():
         missing("node or npm package @stoplight/prism-cli is not installed (npm ci in tests/github/node)")
@@ -144,7 +150,7 @@ def prism() -> Iterator[str]:
         process.wait(10)
 
 
-def _wait_for_http(address: str, process: subprocess.Popen[bytes], seconds: float = 60.0) -> None:
+def _wait_for_http(address: str, process: subprocess.Popen[bytes], seconds: float = 300.0) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         assert process.poll() is None, "the program ended before it listened"
