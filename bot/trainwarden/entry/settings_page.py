@@ -38,7 +38,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "MODE": ("", "`observe`, `advise` or `enforce` for all repositories; by default each policy says"),
     "CHECK_NAME": ("check_name", "Name of the check that rulesets require"),
     "SECURITY_TEAM": ("", "Slug of the team whose members may approve"),
-    "POLICY_REPOSITORY": ("", "`owner/name` with defaults for repositories without a policy of their own"),
+    "POLICY_REPOSITORY": (
+        "",
+        "`owner/name` with the `.trainwarden.yml` for repositories without one; an error there if it cannot be read",
+    ),
     "RULES": ("", "Directory with an operator's own rules"),
     "MODEL": ("model", "`no` judges by rules only; a policy that requires the model then ends in an error"),
     "MODEL_DIR": ("", "Directory of a model of your own instead of the bundled one"),

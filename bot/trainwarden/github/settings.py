@@ -25,6 +25,7 @@ VOICES = ("comments", "labels", "team", "sarif")
 CREDENTIALS = "credentials.json"
 DATA = "/var/lib/trainwarden"
 PREFIX = "TRAINWARDEN_"
+_HOW_SECRET = f"run `trainwarden app register`, or set {PREFIX}WEBHOOK_SECRET or {PREFIX}WEBHOOK_SECRET_FILE"
 
 
 class Secret:
@@ -127,7 +128,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         if text
     )
     if not reader.secret("WEBHOOK_SECRET"):
-        raise Misuse("no webhook secret is set", f"set {PREFIX}WEBHOOK_SECRET or {PREFIX}WEBHOOK_SECRET_FILE")
+        raise Misuse("no webhook secret is set", _HOW_SECRET)
     github_url = reader.url("GITHUB_URL", "https://github.com")
     return Settings(
         app_id=reader.integer("APP_ID", None),
@@ -178,7 +179,7 @@ def check(settings: Settings) -> Settings:
     if settings.audit_url and not settings.audit_secret:
         raise Misuse("the outgoing audit webhook needs a secret", f"set {PREFIX}AUDIT_SECRET")
     if not all(secret for secret in settings.webhook_secrets) or not settings.webhook_secrets:
-        raise Misuse("no webhook secret is set", f"set {PREFIX}WEBHOOK_SECRET")
+        raise Misuse("no webhook secret is set", _HOW_SECRET)
     if settings.policy_repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", settings.policy_repository):
         raise Misuse(
             "the policy repository is not owner/name", f"set {PREFIX}POLICY_REPOSITORY to owner/name"
