@@ -14,6 +14,7 @@ from oip_server import PROGRAM, OipServer
 from trainwarden.model import Statement, Unit
 from trainwarden.score import artifact
 from trainwarden.score.artifact import HALF, MODEL, Artifact
+from trainwarden.score.probe import PROBE
 
 WORDS = "loss optimizer step grad clip seed batch lr model data epoch zero backward sum 0.1 3e-4 ( ) = . , *".split()
 
@@ -42,6 +43,12 @@ def served(model: Artifact) -> Artifact:
     therefore run units one by one, and servers, which batch, run the half-precision network.
     """
     return replace(model, files={**model.files, MODEL: model.files.get(HALF, model.files[MODEL])})
+
+
+@pytest.fixture(scope="session")
+def askable(served: Artifact) -> Artifact:
+    """A model that any server may answer for: without the questions that tell one network from another."""
+    return replace(served, files={path: data for path, data in served.files.items() if path != PROBE})
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,18 @@
 """Servers that drip, stall, redirect, lie or talk nonsense, over real sockets; URLs and tokens that would leak."""
 
 import json
+import shutil
 import threading
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from oip_server import TENSORS, free_port
 
 from trainwarden.model import Misuse, ScorerChoice, Unfinished
-from trainwarden.score import remote_http
+from trainwarden.score import probe, remote_http
 from trainwarden.score.breaker import Breaker
 from trainwarden.score.endpoint import endpoint
 from trainwarden.score.remote import ATTEMPTS, Remote
@@ -100,16 +102,39 @@ def tensors(request, **changed):
     return 200, json.dumps({"outputs": listed}).encode()
 
 
-def test_a_right_answer_is_taken(model, units):
-    with answering(tensors) as server, scorer(model, server) as remote:
+def test_a_right_answer_is_taken(askable, units):
+    with answering(tensors) as server, scorer(askable, server) as remote:
         found = remote.score(units)
-        assert {score.logit for score in found} == {model.calibration.logit(0.5)}
+        assert {score.logit for score in found} == {askable.calibration.logit(0.5)}
         assert remote.name.endswith(f"127.0.0.1:{server.server_address[1]})"), "no version was given"
         assert all(request[2]["id"] for request in server.asked)
         assert len({request[2]["id"] for request in server.asked}) == len(server.asked)
 
 
-def test_nested_tensors_are_read_as_flat_ones(model, units):
+def test_a_network_of_other_weights_is_refused(folder, model, units, tmp_path):
+    """A server that was forgotten at an upgrade: right names, right shapes, wrong numbers."""
+    copy = shutil.copytree(folder, tmp_path / "change-risk")
+    probe.write(copy)
+    with answering(tensors) as server:
+        ours = replace(model, files={**model.files, probe.PROBE: (copy / probe.PROBE).read_bytes()})
+        with (
+            scorer(ours, server) as remote,
+            pytest.raises(Misuse, match="another network than ours") as refused,
+        ):
+            remote.score(units[:1])
+        assert "serve the folder" in refused.value.hint
+        assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b'{"ids": [[1]], "tags": [[1]], "signals": [[]], "risk": [1.0]}']
+)
+def test_a_probe_that_is_none_is_refused(data):
+    with pytest.raises(Misuse, match="cannot be read"):
+        probe.read({probe.PROBE: data})
+
+
+def test_nested_tensors_are_read_as_flat_ones(askable, units):
     def nested(request):
         status, data = tensors(request)
         document = json.loads(data)
@@ -117,15 +142,15 @@ def test_nested_tensors_are_read_as_flat_ones(model, units):
         family["data"] = [family["data"][i : i + 15] for i in range(0, len(family["data"]), 15)]
         return status, json.dumps(document).encode()
 
-    with answering(nested) as server, scorer(model, server) as remote:
+    with answering(nested) as server, scorer(askable, server) as remote:
         assert len(remote.score(units)) == len(units)
 
 
-def test_a_busy_server_is_asked_again_after_a_growing_pause(model, units):
+def test_a_busy_server_is_asked_again_after_a_growing_pause(askable, units):
     answers = iter([(503, b'{"error": "loading"}'), (429, b"")])
     with (
         answering(lambda request: next(answers, None) or tensors(request)) as server,
-        scorer(model, server) as remote,
+        scorer(askable, server) as remote,
     ):
         assert remote.score(units[:1])
         assert len(server.asked) == 3
@@ -159,8 +184,8 @@ def remote_pause(attempt):
     ],
     ids=range(14),
 )
-def test_a_wrong_answer_is_no_score(model, units, infer, said, asked):
-    with answering(infer) as server, scorer(model, server) as remote:
+def test_a_wrong_answer_is_no_score(askable, units, infer, said, asked):
+    with answering(infer) as server, scorer(askable, server) as remote:
         with pytest.raises(Unfinished, match=said):
             remote.score(units[:1])
         assert asked is None or len(server.asked) == asked
@@ -170,8 +195,8 @@ def test_a_wrong_answer_is_no_score(model, units, infer, said, asked):
     ("status", "said"),
     [(301, "answered 301"), (401, "answered 401"), (403, "answered 403"), (404, "answered 404")],
 )
-def test_a_wrong_choice_is_misuse_and_followed_nowhere(model, units, status, said):
-    with answering((status, b"")) as server, scorer(model, server) as remote:
+def test_a_wrong_choice_is_misuse_and_followed_nowhere(askable, units, status, said):
+    with answering((status, b"")) as server, scorer(askable, server) as remote:
         with pytest.raises(Misuse, match=said) as refused:
             remote.score(units[:1])
         assert refused.value.hint
@@ -179,42 +204,42 @@ def test_a_wrong_choice_is_misuse_and_followed_nowhere(model, units, status, sai
 
 
 @pytest.mark.parametrize("metadata", [(200, b"{}"), (200, b"[]"), (200, b'{"inputs": 1, "outputs": 1}')])
-def test_a_server_that_does_not_say_what_it_serves_is_not_asked(model, units, metadata):
-    with answering(tensors, metadata) as server, scorer(model, server) as remote:
+def test_a_server_that_does_not_say_what_it_serves_is_not_asked(askable, units, metadata):
+    with answering(tensors, metadata) as server, scorer(askable, server) as remote:
         with pytest.raises(Unfinished, match="did not say"):
             remote.score(units[:1])
         assert server.asked == []
 
 
-def test_an_answer_that_drips_is_cut_off(model, units):
+def test_an_answer_that_drips_is_cut_off(askable, units):
     drops = (200, tuple(b" " for _ in range(500)))
-    with answering(drops) as server, scorer(model, server, seconds=1.0) as remote:
+    with answering(drops) as server, scorer(askable, server, seconds=1.0) as remote:
         started = time.monotonic()
         with pytest.raises(Unfinished, match="did not answer within"):
             remote.score(units[:1])
         assert time.monotonic() - started < 20
 
 
-def test_an_answer_without_end_is_cut_off(model, units, monkeypatch):
+def test_an_answer_without_end_is_cut_off(askable, units, monkeypatch):
     monkeypatch.setattr(remote_http, "LARGEST_ANSWER", 1 << 20)
     with (
         answering((200, b" " * (3 << 20))) as server,
-        scorer(model, server) as remote,
+        scorer(askable, server) as remote,
         pytest.raises(Unfinished, match="more than 1 MiB"),
     ):
         remote.score(units[:1])
 
 
-def test_nobody_there(model, units):
-    with scorer(model, free_port()) as remote, pytest.raises(Unfinished, match="did not answer") as failed:
+def test_nobody_there(askable, units):
+    with scorer(askable, free_port()) as remote, pytest.raises(Unfinished, match="did not answer") as failed:
         remote.score(units[:1])
     assert failed.value.hint
 
 
-def test_the_token_is_sent_and_read_each_time(model, units, tmp_path):
+def test_the_token_is_sent_and_read_each_time(askable, units, tmp_path):
     token = tmp_path / "token"
     token.write_text("first\n")
-    with answering(tensors) as server, scorer(model, server, token_file=str(token)) as remote:
+    with answering(tensors) as server, scorer(askable, server, token_file=str(token)) as remote:
         remote.score(units[:1])
         token.write_text("second\n")
         remote.score(units[:1])
@@ -230,11 +255,11 @@ def test_the_token_is_sent_and_read_each_time(model, units, tmp_path):
             remote.score(units[:1])
 
 
-def test_a_prefix_goes_before_the_path(model, units):
+def test_a_prefix_goes_before_the_path(askable, units):
     with answering(tensors) as server:
         base = f"http://127.0.0.1:{server.server_address[1]}"
         for given in (f"{base}/serving", f"{base}/serving/v2/"):
-            with closing(Remote(model, ScorerChoice(url=given), None)) as remote:
+            with closing(Remote(askable, ScorerChoice(url=given), None)) as remote:
                 remote.score(units[:1])
         assert {path for path, _, _ in server.asked} == {"/serving/v2/models/change-risk/infer"}
 

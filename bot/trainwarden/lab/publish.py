@@ -26,6 +26,7 @@ from trainwarden.lab.dataset import Dataset
 from trainwarden.lab.measure import Floats
 from trainwarden.lab.network import Classifier
 from trainwarden.lab.train import Plan, build, risks
+from trainwarden.score import probe
 from trainwarden.score.artifact import seal
 
 NEAR = 0.15
@@ -93,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     deviations = publish(options.run, options.out, tune)
     material = Material(options.run, options.rows, splits, load(options.run), deviations)
     (options.out / "card.md").write_text(card(material), encoding="utf-8")
+    probe.write(options.out)
     sys.stdout.write(f"{seal(options.out)}\n")
     return 0
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from trainwarden.model import Misuse, Score, ScorerChoice, Unfinished, Unit
+from trainwarden.score import probe
 from trainwarden.score.artifact import Artifact, load_encoder
 from trainwarden.score.batches import FAMILIES, INPUTS, OUTPUTS, Answer, Batch, batches, rows, scores
 from trainwarden.score.breaker import Breaker
@@ -27,6 +28,7 @@ ATTEMPTS = 3
 FIRST_PAUSE = 0.1
 LARGEST_BATCH = 32
 _INT, _FLOAT = "INT64", "FP32"
+_SERVE_OURS = "serve the folder models/change-risk of this version of trainwarden"
 T = TypeVar("T")
 
 
@@ -48,6 +50,7 @@ class Remote:
         self._endpoint = endpoint(choice)
         self._artifact, self._fallback = artifact, fallback
         self._encoder = load_encoder(artifact)
+        self._probe = probe.read(artifact.files)
         self._seconds, self._pause = choice.seconds, pause
         self._breaker = breaker or Breaker()
         self._transport = _transport(self._endpoint)
@@ -131,7 +134,10 @@ class Remote:
     def _run(self, encoded: Sequence[Encoded], batch: Batch, seconds: float) -> Answer:
         deadline = time.monotonic() + seconds
         if not self._checked:
-            self._check(self._transport.metadata(seconds))
+            self._check(self._transport.metadata(seconds), deadline)
+        return self._infer(encoded, batch, deadline)
+
+    def _infer(self, encoded: Sequence[Encoded], batch: Batch, deadline: float) -> Answer:
         tensors = dict(zip(INPUTS, rows(encoded, batch), strict=True))
         said = self._transport.infer(tensors, uuid4().hex, max(deadline - time.monotonic(), 0.001))
         count = len(batch.places)
@@ -140,7 +146,8 @@ class Remote:
         lines = _checked(said, "lines", (count, batch.length))
         return Answer(risk, _table(family, FAMILIES), _table(lines, batch.length))
 
-    def _check(self, said: Metadata) -> None:
+    def _check(self, said: Metadata, deadline: float) -> None:
+        """Whether what is served is what was meant: its tensors by name, its weights by what they answer."""
         wanted = (dict.fromkeys(INPUTS, _INT), dict.fromkeys(OUTPUTS, _FLOAT))
         for which, ours, theirs in zip(("reads", "writes"), wanted, (said.inputs, said.outputs), strict=True):
             if ours != dict(theirs):
@@ -148,7 +155,12 @@ class Remote:
                     f"the model {self._endpoint.model!r} of {self._endpoint.address} {which} {_listed(theirs)}, "
                     f"but {self._artifact.name} {which} {_listed(ours)}"
                 )
-                raise Misuse(message, "serve the folder models/change-risk of this version of trainwarden")
+                raise Misuse(message, _SERVE_OURS)
+        if self._probe is not None:
+            risk = self._infer(self._probe.units, self._probe.batch, deadline).risk
+            if not self._probe.agrees(risk):
+                message = f"the model {self._endpoint.model!r} of {self._endpoint.address} is another network than ours"
+                raise Misuse(message, _SERVE_OURS)
         self._version = f", version {said.versions[-1]}" if said.versions else ""
         self._checked = True
 

@@ -9,10 +9,10 @@ import torch
 
 from trainwarden.lab import bench, export
 from trainwarden.lab.network import Classifier, Shape
-from trainwarden.score import artifact
+from trainwarden.score import artifact, probe
 from trainwarden.score.artifact import HALF, MODEL
 from trainwarden.score.bench import grid
-from trainwarden.score.embedded import Embedded
+from trainwarden.score.embedded import Embedded, Runner
 from trainwarden.score.features import BAG, LONGEST, Encoded
 
 SHAPE = Shape(vocabulary=300, signals=20, width=64, depth=2, heads=1, inner=96)
@@ -40,6 +40,7 @@ def folder(network, tmp_path_factory):
     (made / "signals.json").write_text(json.dumps([f"s{place}" for place in range(SHAPE.signals)]))
     (made / "calibration.json").write_text('{"slope": 1.0, "offset": 0.0}')
     (made / "config.pbtxt").write_text(export.server_config())
+    probe.write(made)
     artifact.seal(made)
     return made
 
@@ -93,6 +94,15 @@ def test_units_differ(network, units):
     """Otherwise the comparison above would compare nothing."""
     risks = [by_torch(network, unit)[0] for unit in units]
     assert max(risks) - min(risks) > 0.5
+
+
+def test_the_probe_knows_its_network_in_every_precision(model):
+    asked = probe.read(model.files)
+    for file in (HALF, MODEL):
+        runner = Runner(replace(model, files={**model.files, MODEL: model.files[file]}), "cpu", 1, False)
+        assert asked.agrees(runner.run(asked.units, asked.batch).risk), file
+    other = [0.0] * len(asked.risk)
+    assert not asked.agrees(other)
 
 
 def test_servers_get_the_network_whose_scores_do_not_mix(folder):
