@@ -122,6 +122,15 @@ HEAD, TAIL = CONTENT.split("sabotage")
             0.8,
         ),
         ([token(HEAD), {"token": "sabotage", "logprob": math.log(0.7)}, token(TAIL)], 0.7),
+        (
+            [
+                token(" " + HEAD),
+                {"token": "sabotage", "logprob": math.log(0.7)},
+                token(TAIL),
+                token("<|im_end|>"),
+            ],
+            0.7,
+        ),
     ],
 )
 def test_the_probability_of_the_word_is_read(tokens: list[dict[str, object]], wanted: float) -> None:

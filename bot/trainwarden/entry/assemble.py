@@ -127,9 +127,9 @@ def _second(config: Config, options: Options) -> SecondReader | None:
         raise Misuse(message, "put it in the operator's own file and name that with --config")
     choice = _chosen(config.judge or JudgeChoice(), options.judge)
     if choice.url is None:
-        if choice != JudgeChoice(key=choice.key, key_file=choice.key_file):
+        if options.judge.model:
             raise Misuse(
-                "a judge was configured without its url", "name its server with --judge or `judge.url`"
+                "a judge's model was named without its server", "name that with --judge or `judge.url`"
             )
         return None
     return _opened(replace(choice, patience=min(choice.patience, options.seconds * PATIENCE_SHARE)))

@@ -6,12 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainwarden.entry import arguments as shared
 from trainwarden.entry import output
-from trainwarden.model import Misuse, Options
+from trainwarden.model import JudgeChoice, Misuse, Options
 
 if TYPE_CHECKING:
     from trainwarden.evaluate.assembly import Assembled, Material, Selection
@@ -32,12 +33,17 @@ groups of reviews:
   lookalike      an honest commit of --lookalikes
   ordinary       a commit of --ordinary; its risks give the thresholds of the alert rates
 
+With --judge URL every change is reviewed twice, with the language model and without, and the two curves are
+shown side by side with its calls, tokens, latency and cost: see docs/judge.md.
+
 exit codes:
   0 measured   1 a case does not apply, or a review ended in `error`   2 misuse   130 interrupted
 
 examples:
   trainwarden evaluate --cases cases/*.yaml --mirrors clones --ordinary ordinary.txt
   trainwarden evaluate --fixes fixes.tsv --later 100 --mirrors clones --ordinary ordinary.txt --format json
+  trainwarden evaluate --cases cases/*.yaml --mirrors clones --ordinary ordinary.txt \\
+    --judge http://127.0.0.1:8000/v1 --judge-model NAME
   trainwarden evaluate --draw 2000 --seed 1 --repos repos.txt --split choose --mirrors clones > ordinary.txt
 """
 
@@ -109,10 +115,33 @@ def run(arguments: argparse.Namespace) -> int:
         from trainwarden.evaluate.assembly import assemble
 
         assembled = assemble(material, selection, mirrors)
+    outcomes = _reviewed(arguments, assembled, options)
+    if not _is_judged(options):
+        return _report(arguments, outcomes, assembled)
+    plain = _reviewed(arguments, assembled, replace(options, judge=JudgeChoice()))
+    return _report(arguments, outcomes, assembled, plain)
+
+
+def _is_judged(options: Options) -> bool:
+    """Whether second opinions are asked for, by flag, environment or the operator's config."""
+    if options.config_file is None:
+        return options.judge.url is not None
+    from trainwarden.config import load
+
+    configured = load(_read(options.config_file), options.config_file).judge
+    if configured is not None and configured.url is not None:
+        raise Misuse(
+            "evaluate measures with and without the judge, so it must be able to leave it out",
+            "take `judge.url` from the config and give --judge URL; the rest of `judge` may stay",
+        )
+    return options.judge.url is not None
+
+
+def _reviewed(arguments: argparse.Namespace, assembled: Assembled, options: Options) -> tuple[Outcome, ...]:
     outcomes = _review(arguments, assembled, options)
-    if selection.python:
-        outcomes = tuple(o for o in outcomes if o.size is None or o.size.python or o.sample.truth)
-    return _report(arguments, outcomes, assembled)
+    if not arguments.python_only:
+        return outcomes
+    return tuple(o for o in outcomes if o.size is None or o.size.python or o.sample.truth)
 
 
 def _material(arguments: argparse.Namespace) -> Material:
@@ -184,17 +213,25 @@ def _review(arguments: argparse.Namespace, assembled: Assembled, options: Option
             keep.close()
 
 
-def _report(arguments: argparse.Namespace, outcomes: Sequence[Outcome], assembled: Assembled) -> int:
-    from trainwarden.evaluate import listing, text
+def _report(
+    arguments: argparse.Namespace,
+    outcomes: Sequence[Outcome],
+    assembled: Assembled,
+    plain: Sequence[Outcome] | None = None,
+) -> int:
+    """Speaks of the outcomes; ``plain`` are those of the same changes without second opinions."""
+    from trainwarden.evaluate import cascade, listing, text
     from trainwarden.evaluate import output as document
     from trainwarden.evaluate.metrics import measure
 
     evaluation = measure(outcomes)
     alerts = _alerts(evaluation, arguments.at)
+    compared = cascade.cascade(measure(plain), evaluation, outcomes) if plain is not None else None
     if arguments.format == "json":
-        words = document.render(evaluation, outcomes, _settings(arguments), assembled.skipped)
+        words = document.render(evaluation, outcomes, _settings(arguments), assembled.skipped, compared)
     else:
         words = text.render(evaluation, arguments.by, arguments.at, assembled.skipped)
+        words += cascade.render(compared) if compared is not None else ""
     output.write(words, arguments.output)
     if arguments.misses:
         output.write(listing.misses(outcomes, alerts), arguments.misses)

@@ -16,7 +16,7 @@ from typing import Any
 
 import trainwarden
 from trainwarden.evaluate.sample import Remark, Sample, Seen, Size
-from trainwarden.model import Misuse, Options, Request, TrainwardenError
+from trainwarden.model import Misuse, Options, Request, TrainwardenError, Usage
 from trainwarden.resources import models_dir, rules_dir
 
 SCHEMA = "trainwarden/kept-review/1"
@@ -112,7 +112,12 @@ def _seen(value: dict[str, object]) -> Seen:
     remarks = value.pop("remarks")
     reasons = value.pop("reasons")
     tool = value.pop("tool")
+    usage = value.pop("usage", None)
     assert isinstance(remarks, list) and isinstance(reasons, list) and isinstance(tool, list)
     rebuilt = tuple(Remark(**{**remark, "lines": tuple(remark["lines"])}) for remark in remarks)
-    rest: dict[str, Any] = value
+    rest: dict[str, Any] = value | {"usage": _usage(usage) if isinstance(usage, dict) else None}
     return Seen(remarks=rebuilt, reasons=tuple(reasons), tool=(tool[0], tool[1], tool[2]), **rest)
+
+
+def _usage(value: dict[str, Any]) -> Usage:
+    return Usage(**{**value, "latencies": tuple(value["latencies"])})

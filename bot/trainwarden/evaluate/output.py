@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 
+from trainwarden.evaluate.cascade import Cascade
 from trainwarden.evaluate.estimates import Rate
 from trainwarden.evaluate.metrics import Evaluation
 from trainwarden.evaluate.sample import Outcome
@@ -19,6 +20,7 @@ def render(
     outcomes: Iterable[Outcome],
     settings: Mapping[str, object],
     skipped: Mapping[str, Mapping[str, int]],
+    compared: Cascade | None = None,
 ) -> str:
     """The document in ASCII with a final line end; numbers are rounded to six digits."""
     reviewed = list(outcomes)
@@ -28,6 +30,7 @@ def render(
         "settings": dict(settings),
         "skipped": {name: dict(reasons) for name, reasons in skipped.items()},
         **{field.name: getattr(evaluation, field.name) for field in dataclasses.fields(evaluation)},
+        **({"cascade": compared} if compared is not None else {}),
         "reviews": [_review(outcome) for outcome in reviewed],
     }
     return json.dumps(_plain(document), indent=1, ensure_ascii=True, allow_nan=False) + "\n"

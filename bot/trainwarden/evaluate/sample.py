@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainwarden.model import Finding, Lines, Report, Request, Role, Side, Stage, VerdictName
+from trainwarden.model import Finding, Lines, Report, Request, Role, Side, Stage, Usage, VerdictName
 
 Group = Literal["sabotaged", "clean", "honest", "undone", "undone-later", "forward", "lookalike", "ordinary"]
 GROUPS: tuple[Group, ...] = (
@@ -109,6 +109,7 @@ class Seen:
     unread: int
     milliseconds: int
     tool: tuple[str, str, str | None]
+    usage: Usage | None = None
 
     @classmethod
     def of(cls, report: Report) -> Seen:
@@ -123,6 +124,7 @@ class Seen:
             len(report.coverage.unread),
             report.elapsed_ms,
             (tool.version, tool.rules, tool.model),
+            report.usage,
         )
 
 

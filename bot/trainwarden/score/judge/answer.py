@@ -114,9 +114,11 @@ def _verdict_start(content: str) -> int:
 
 
 def _token_at(tokens: Sequence[Mapping[str, Any]], content: str, start: int) -> tuple[Mapping[str, Any], str]:
-    """The token that holds the character at ``start``, and what of it stands before that."""
-    if "".join(token["token"] for token in tokens) != content:
-        raise ValueError("the tokens are not those of the text")
+    """The token that holds the character at ``start``, and what of it stands before that.
+
+    Servers strip blanks and the mark of the end from the text, and leave them among the tokens.
+    """
+    start += "".join(token["token"] for token in tokens).index(content)
     place = 0
     for token in tokens:
         text = token["token"]
