@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = Path(__file__).parent / "oip_runtime"
 PROGRAM = ROOT / ".venv-oip" / "bin" / "mlserver"
-START_SECONDS = 120
+START_SECONDS = 300
 TENSORS = {
     "inputs": {"ids": "INT64", "tags": "INT64", "signals": "INT64"},
     "outputs": {"risk": "FP32", "family": "FP32", "lines": "FP32"},
