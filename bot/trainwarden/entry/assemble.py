@@ -32,7 +32,6 @@ from trainwarden.model import (
 )
 from trainwarden.rules.bundle import sources_hash
 from trainwarden.rules.schema import RuleSet, load_rules
-from trainwarden.score.choose import open_scorer
 
 if TYPE_CHECKING:
     from trainwarden.config import Config, Waiver
@@ -115,6 +114,8 @@ def _scorer(config: Config, options: Options) -> Scorer | None:
         raise Misuse("the policy requires the model, but it was left out", "do not give --no-model")
     if config.model == "off" or not options.model:
         return None
+    from trainwarden.score.choose import open_scorer  # takes as long to import as the rules to load
+
     return open_scorer(_chosen(config.scorer or ScorerChoice(), options.scorer), config.model == "required")
 
 

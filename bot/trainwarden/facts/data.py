@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import re
 
-from trainwarden.facts.reading import Call, CallHandler, Extractor, FactKind, Reading, bare, every, words
+from trainwarden.facts.reading import (
+    Call,
+    CallHandler,
+    Extractor,
+    FactKind,
+    Reading,
+    bare,
+    every,
+    fact_of_keyword,
+    words,
+)
 from trainwarden.parse.nodes import Node
 
 # -- loaders
@@ -189,13 +199,9 @@ _KEYWORDS = {
 
 
 def _keyword(reading: Reading, node: Node) -> None:
-    call = node.parent
-    name = _KEYWORDS.get(node.value)
-    if name is None or call is None or call.kind != "call":
-        return
-    last = call.function.name.rpartition(".")[2]
-    if last not in _OWN:
-        reading.say(name, node, node.children[0], bare(last))
+    found = fact_of_keyword(node, _KEYWORDS)
+    if found is not None and found[1] not in _OWN:
+        reading.say(found[0], node, node.children[0], bare(found[1]))
 
 
 _OWN = frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from trainwarden.facts.reading import Call, Extractor, FactKind, Reading, bare, every
+from trainwarden.facts.reading import Call, Extractor, FactKind, Reading, bare, every, fact_of_keyword
 from trainwarden.facts.show import constant_of, number
 from trainwarden.parse.nodes import Node
 
@@ -64,11 +64,10 @@ _KEYWORDS = {
 
 
 def _keyword(reading: Reading, node: Node) -> None:
-    call = node.parent
-    name = _KEYWORDS.get(node.value)
-    if name is None or call is None or call.kind != "call":
+    found = fact_of_keyword(node, _KEYWORDS)
+    if found is None:
         return
-    last = call.function.name.rpartition(".")[2]
+    name, last = found
     if last not in ("add_argument", "DataFrame") and not (name == "precision.mode" and last == "round"):
         reading.say(name, node, node.children[0], f"{bare(last)} {node.value}")
 

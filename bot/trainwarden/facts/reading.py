@@ -105,6 +105,14 @@ def last_part(name: str) -> str:
     return name.rpartition(".")[2]
 
 
+def fact_of_keyword(node: Node, facts: Mapping[str, str]) -> tuple[str, str] | None:
+    """(fact, last part of the callee) of a keyword argument that says a fact by its name, wherever it is given."""
+    call, fact = node.parent, facts.get(node.value)
+    if fact is None or call is None or call.kind != "call":
+        return None
+    return fact, last_part(call.function.name)
+
+
 def tail(name: str) -> str:
     """The last part in lower case without call marks: ``adamw`` of ``torch.optim.AdamW()``; ``x[*]`` keeps its mark."""
     core = bare(name)
