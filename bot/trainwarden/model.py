@@ -243,11 +243,12 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What second opinions took: units read and of those from the cache, calls, those without a usable answer.
+    """What second opinions took: units offered, read, and of those from the cache; calls, and those without an answer.
 
     ``money`` in the operator's currency; ``latencies``: seconds from the sending of a unit's calls to each answer.
     """
 
+    offered: int = 0
     units: int = 0
     cached: int = 0
     calls: int = 0

@@ -66,6 +66,7 @@ def test_both_curves_and_the_bill(material: list[str], tmp_path: Path) -> None:
     found = json.loads((tmp_path / "a.json").read_text())["cascade"]
     spent = found["spent"]
     assert spent["changes"] == 4 and spent["without"] == 0
+    assert spent["offered"] == spent["units"] >= 4
     assert spent["calls"] == calls >= 4 and spent["failed"] == 0
     assert (spent["tokens_in"], spent["tokens_out"]) == (100 * calls, 10 * calls)
     assert spent["money"] == pytest.approx(calls * (100 * 2 + 10 * 10) / 1e6, abs=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import pickle
@@ -16,7 +17,8 @@ import pytest
 from chat_server import GOOD, ChatServer, answering, chat, verdict
 from oip_server import free_port
 
-from trainwarden.model import JudgeChoice, Misuse, Opinions, Statement, Unit
+from trainwarden.entry.arguments import add_judging, options
+from trainwarden.model import JudgeChoice, Misuse, Opinions, Statement, Unit, Usage
 from trainwarden.score.breaker import Breaker
 from trainwarden.score.judge import client
 from trainwarden.score.judge.budget import Cost, Ledger, cost, estimate
@@ -74,6 +76,7 @@ def test_a_right_answer_becomes_evidence() -> None:
     (opinion,) = found.of.values()
     assert opinion.nats == 0, "the control said the same as the reading"
     assert (opinion.line, opinion.technique, opinion.reason) == (7, "A", "flips the sign")
+    assert found.usage.offered == 1
     assert (found.usage.units, found.usage.calls, found.usage.failed) == (1, 3, 0)
     assert (found.usage.tokens_in, found.usage.tokens_out) == (300, 30)
     assert len(found.usage.latencies) == 3
@@ -102,7 +105,7 @@ def test_only_the_upper_band_is_read_and_the_riskiest_first() -> None:
         assert ["lr" in text for text in server.texts] == [True] * 3 + [False] * 3
     with answering(right) as server, closing(judge(server, above=0.85)) as one:
         assert set(one.read(UNITS, [0.6, 0.4, 0.9, 0.5], 0.5).of) == {2}
-        assert one.read((), (), 0.5) == Opinions({}, (), found.usage.__class__())
+        assert one.read((), (), 0.5) == Opinions({}, (), Usage())
 
 
 @pytest.mark.parametrize(
@@ -325,6 +328,24 @@ def test_the_key_is_sent_and_shown_nowhere(tmp_path: Path, caplog: pytest.LogCap
             assert server.asked[-1][1]["authorization"] == f"Bearer {KEY}"
             assert KEY not in repr(found) + caplog.text + repr(JudgeChoice(**choice))
     assert pickle.loads(pickle.dumps(JudgeChoice(key=KEY))).key == KEY, "it must reach the reader's process"
+
+
+def test_the_operator_names_it_by_flag_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = argparse.ArgumentParser()
+    add_judging(parser)
+    assert options(parser.parse_args([])).judge == JudgeChoice()
+    flags = parser.parse_args(["--judge", "https://a.example.org/v1", "--judge-model", "m"])
+    assert options(flags).judge == JudgeChoice(url="https://a.example.org/v1", model="m")
+    for name, value in {"": "https://b.example.org", "_MODEL": "n", "_KEY": KEY, "_KEY_FILE": "/k"}.items():
+        monkeypatch.setenv(f"TRAINWARDEN_JUDGE{name}", value)
+    assert options(flags).judge == JudgeChoice("https://a.example.org/v1", "m", KEY, "/k")
+    found = options(parser.parse_args([]))
+    assert found.judge == JudgeChoice("https://b.example.org", "n", KEY, "/k")
+    assert KEY not in repr(found)
+    monkeypatch.setenv("TRAINWARDEN_JUDGE_KEY", f"{KEY}\nx: y")
+    with pytest.raises(Misuse, match="does not hold a key") as refused:
+        options(flags)
+    assert KEY not in str(refused.value)
 
 
 def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

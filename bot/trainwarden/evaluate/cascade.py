@@ -35,6 +35,7 @@ class Spent:
 
     changes: int
     without: int
+    offered: int
     units: int
     cached: int
     calls: int
@@ -75,6 +76,7 @@ def spent(outcomes: Iterable[Outcome]) -> Spent:
     return Spent(
         changes=len(asked),
         without=sum(map(_missed, asked)),
+        offered=sum(one.offered for one in used),
         units=sum(one.units for one in used),
         cached=sum(one.cached for one in used),
         calls=sum(one.calls for one in used),
@@ -110,8 +112,10 @@ def _missed(outcome: Outcome) -> bool:
 
 
 def _bill(bill: Spent) -> Iterable[str]:
-    yield f"What they took: {bill.units} units of {bill.changes} changes, {bill.cached} of them from the cache;"
-    yield f"{bill.without} changes had a unit without one. {bill.calls} calls, {bill.failed} without an answer that"
-    yield f"counts, {bill.tokens_in} tokens read, {bill.tokens_out} written, cost {bill.money:.4g}."
+    share = 100 * bill.units / bill.offered if bill.offered else 0.0
+    yield f"Read were {bill.units} of {bill.offered} units ({share:.1f} %), {bill.cached} of these from the cache."
+    yield f"{bill.changes} changes had such a unit, {bill.without} of them one without an opinion."
+    yield f"{bill.calls} calls, {bill.failed} without an answer that counts; {bill.tokens_in} tokens read,"
+    yield f"{bill.tokens_out} written, cost {bill.money:.4g}."
     if bill.median is not None and bill.p95 is not None:
         yield f"An answer took {bill.median:.2f} s (median), {bill.p95:.2f} s (95 %)."

@@ -44,7 +44,7 @@ _STAGES: tuple[Stage, ...] = ("active", "trial")
 _SIDES: tuple[Side, ...] = ("base", "head")
 _SURROGATE = re.compile("[\ud800-\udfff]|\ufffd(?=\\{[0-9a-f]{4}\\})")
 _WRITTEN_SURROGATE = re.compile("\ufffd\\{([0-9a-f]{4})\\}")
-_USAGE = ("units", "cached", "calls", "failed", "tokens_in", "tokens_out")
+_USAGE = ("offered", "units", "cached", "calls", "failed", "tokens_in", "tokens_out")
 _DEEPEST = 20
 
 T = TypeVar("T", bound=str)

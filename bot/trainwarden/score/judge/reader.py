@@ -61,7 +61,7 @@ class _Reading:
 
     budget: Budget
     deadline: float
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage
     found: dict[int, Opinion] = field(default_factory=dict)
     without: dict[str, int] = field(default_factory=dict)
     """Reasons for which units were not read, with their number."""
@@ -98,7 +98,7 @@ class Judge:
         limit = above if self._choice.above is None else self._choice.above
         wanted = [place for place in range(len(units)) if risks[place] > limit]
         budget = Budget(self._choice, self._ledger)
-        state = _Reading(budget, self._clock() + self._choice.patience)
+        state = _Reading(budget, self._clock() + self._choice.patience, Usage(offered=len(units)))
         for place in sorted(wanted, key=lambda place: -risks[place]):
             self._one(state, place, units[place])
         return Opinions(state.found, tuple(self._notes(state, len(wanted))), state.usage)
