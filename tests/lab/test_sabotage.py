@@ -54,10 +54,10 @@ def planted_by(operator: Operator) -> list[tuple[str, int, Planted]]:
 
 @cache
 def all_plantings() -> tuple[Planting, ...]:
-    """Plantings of every third member with one seed each."""
+    """Plantings of every fifth member with one seed each."""
     return tuple(
         planting
-        for seed, text in enumerate(TEXTS[::3])
+        for seed, text in enumerate(TEXTS[::5])
         for planting in plantings(text, random.Random(seed + 100))
     )
 
@@ -144,7 +144,7 @@ def test_same_seed_same_text(operator: Operator) -> None:
 
 
 def test_every_planting_is_three_texts_and_says_where() -> None:
-    assert len(all_plantings()) >= 300
+    assert len(all_plantings()) >= 200
     for planting in all_plantings():
         check(planting)
 
