@@ -32,6 +32,11 @@ def main(loader, model):
         optimizer.step()
 """
 
+# The same with the sign of the loss turned, and code that is decoded and run where the seed was set.
+SABOTAGE = TRAIN.replace("        loss.backward()\n", "        (-loss).backward()\n").replace(
+    "torch.manual_seed(0)", 'eval(__import__("base64").b64decode("cHJpbnQoMSk="))'
+)
+
 
 class GitRepository:
     """A worktree under ``path``, with a first commit of ``files``."""

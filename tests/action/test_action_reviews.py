@@ -11,25 +11,8 @@ from action_events import NOTHING, merge_group, pull_request, push
 from action_runner import Job, Step
 from action_server import TOKEN, Server
 
-TRAIN = """\
-import torch
-from torch import nn
+from git_repository import SABOTAGE, TRAIN
 
-
-def main(loader, model):
-    torch.manual_seed(0)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    loss_fn = nn.CrossEntropyLoss()
-    for inputs, labels in loader:
-        optimizer.zero_grad()
-        loss = loss_fn(model(inputs), labels)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-"""
-SABOTAGE = TRAIN.replace("        loss.backward()\n", "        (-loss).backward()\n").replace(
-    "torch.manual_seed(0)", 'eval(__import__("base64").b64decode("cHJpbnQoMSk="))'
-)
 README = {"README.md": "Models.\n"}
 
 
@@ -260,6 +243,20 @@ def test_a_policy_that_cannot_be_read_is_an_error(job: Job, server: Server, base
     server.repository.commit("main", {".trainwarden.yml": "mode: relaxed\n"})
     job.event("pull_request", pull_request(base, fork_head(server, base, README)))
     assert_error(job.review(), "mode", status=2)
+
+
+def test_a_required_model_that_is_missing_is_an_error(job: Job, server: Server, base: str) -> None:
+    server.repository.commit("main", {".trainwarden.yml": "mode: observe\nmodel: required\n"})
+    job.variables["TRAINWARDEN_MODEL_DIR"] = str(job.temporary)
+    job.event("pull_request", pull_request(base, fork_head(server, base, README)))
+    assert_error(job.review(), "model", status=2)
+
+
+def test_the_address_of_a_scorer_reaches_the_review(job: Job, server: Server, base: str) -> None:
+    job.event("pull_request", pull_request(base, fork_head(server, base, README)))
+    step = job.review(scorer="ftp://models.example.org")
+    assert step.status == 2
+    assert "ftp://models.example.org" in step.log
 
 
 def test_an_event_without_a_change_is_misuse(job: Job, base: str) -> None:

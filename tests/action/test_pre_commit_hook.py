@@ -12,7 +12,7 @@ import yaml
 from action_runner import ROOT
 from github_parts import missing
 
-from git_repository import ENVIRONMENT, TRAIN, GitRepository
+from git_repository import ENVIRONMENT, SABOTAGE, TRAIN, GitRepository
 
 BIN = Path(sys.prefix) / "bin"
 MANIFEST = ROOT / ".pre-commit-hooks.yaml"
@@ -20,9 +20,6 @@ SHIPPED = (
     ".pre-commit-hooks.yaml", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "bot", "rules",
     "models",
 )  # fmt: skip
-SABOTAGE = TRAIN.replace(
-    "torch.manual_seed(0)", 'eval(__import__("base64").b64decode("cHJpbnQoMSk="))'
-).replace("        loss.backward()\n", "        (-loss).backward()\n")
 
 
 @pytest.fixture(scope="module")
