@@ -89,6 +89,16 @@ def test_no_opinion_ever_lowers_a_verdict(
     assert RANKS.index(raised.name) >= RANKS.index(plain.name)
 
 
+def test_a_little_more_on_a_harmless_edit_does_not_thin_the_rest() -> None:
+    """The mean over sites is weighted by itself: raising a very low one alone would lower it."""
+    worst = finding(line=FIRST, severity="critical", confidence="high")
+    plain = judged(made(worst)).verdict.risk
+    for nats in (0.2, 1.0, 2.0):
+        sites = made(worst)
+        sites[2].opinion = opinion(nats)
+        assert judged(sites).verdict.risk >= plain
+
+
 def test_an_opinion_raises_the_risk_and_points_at_its_line() -> None:
     sites = made()
     plain = judged(made())
