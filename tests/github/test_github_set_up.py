@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from github_fake import FakeGitHub
+from github_fake import FakeGitHub, Fault
 from github_parts import free_port
 from github_world import World
 
@@ -74,6 +74,16 @@ def test_the_code_is_exchanged_once_for_the_right_state(flow: register.Flow) -> 
     assert visit(flow, f"/callback?code=goodcode&state={flow.state}")[0] == 200
     assert flow.answer
     assert flow.answer["pem"] == "the key"
+
+
+def test_a_code_can_be_tried_again_when_github_did_not_answer(
+    flow: register.Flow, github: FakeGitHub
+) -> None:
+    github.state.faults.append(Fault("POST", "/conversions$", (500, {"message": "no"})))
+    status, words = visit(flow, f"/callback?code=goodcode&state={flow.state}")
+    assert (status, flow.answer) == (502, None)
+    assert "Load this page again" in words
+    assert visit(flow, f"/callback?code=goodcode&state={flow.state}")[0] == 200
 
 
 def test_a_page_of_another_name_is_not_served(flow: register.Flow) -> None:

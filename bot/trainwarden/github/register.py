@@ -25,6 +25,11 @@ from trainwarden.github.settings import CREDENTIALS, api_and_data
 from trainwarden.model import Misuse, Unfinished
 
 _WAIT_SECONDS = 900
+_WORDS = {
+    200: "Registered. You can close this page.",
+    400: "That is not an answer to this registration.",
+    502: "GitHub did not give the credentials. Load this page again; the App is there already.",
+}
 _KEPT = {"id": "app_id", "pem": "private_key", "webhook_secret": "webhook_secret"}
 
 
@@ -119,21 +124,21 @@ class Flow:
             "<button>Register on GitHub</button></form>"
         )
 
-    def exchange(self, query: dict[str, list[str]]) -> bool:
-        """Trade the code for credentials; False when the answer is not to our question."""
+    def exchange(self, query: dict[str, list[str]]) -> int:
+        """Trade the code for credentials. The status to show: see ``_WORDS``."""
         given, code = query.get("state", [""])[0], query.get("code", [""])[0]
         if not hmac.compare_digest(given.encode(), self.state.encode()) or not code.isalnum():
-            return False
+            return 400
         address = f"{self._api_url}/app-manifests/{code}/conversions"
         accepted = {"Accept": "application/json"}
         try:
             answer = requests.post(address, headers=accepted, timeout=20, allow_redirects=False)
         except requests.exceptions.RequestException:
-            return False
+            return 502
         if answer.status_code != 201:
-            return False
+            return 502
         self.answer = answer.json()
-        return True
+        return 200
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -146,10 +151,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(403, "Use the address that was printed.")
         elif url.path == "/":
             self._say(200, self.page.form())
-        elif url.path == "/callback" and self.page.exchange(urllib.parse.parse_qs(url.query)):
-            self._say(200, "Registered. You can close this page.")
         else:
-            self._say(400, "That is not an answer to this registration.")
+            known = url.path == "/callback"
+            status = self.page.exchange(urllib.parse.parse_qs(url.query)) if known else 400
+            self._say(status, _WORDS[status])
 
     def _say(self, status: int, text: str) -> None:
         data = text.encode()
