@@ -461,7 +461,7 @@ defence(
         "self.repository.read(self.revisions.policy, path)",
         "self.repository.read(self.revisions.head, path)",
     ),
-    SOURCE + "TestClones::test_policy_messages_and_presence",
+    SOURCE + "TestTheRestOfASource::test_policy_messages_and_presence",
 )
 defence(
     "the Action's policy is the default branch's",
