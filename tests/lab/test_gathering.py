@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from git_repository import ENVIRONMENT, TRAIN
 from hypothesis import given
 from hypothesis import strategies as st
-from snippets import pair
 
+from git_repository import ENVIRONMENT, TRAIN
+from snippets import pair
 from trainwarden.git import Repository
 from trainwarden.lab import corpus, rows, splits
 from trainwarden.lab.corpus import Piece

@@ -8,8 +8,6 @@ them, ``manifest.json`` with the sha256 of each.
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,12 +108,3 @@ def server_config() -> str:
         "dynamic_batching { max_queue_delay_microseconds: 2000 }\n"
         "instance_group [ { kind: KIND_AUTO count: 1 } ]\n"
     )
-
-
-def seal(folder: Path) -> str:
-    """Writes ``manifest.json`` over every other file of the folder; returns its own sha256."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json")
-    sums = {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-    data = (json.dumps({"schema": "trainwarden/model/1", "sha256": sums}, indent=1) + "\n").encode("utf-8")
-    (folder / "manifest.json").write_bytes(data)
-    return hashlib.sha256(data).hexdigest()

@@ -125,7 +125,7 @@ def arsenal(rng: random.Random, withheld: bool, used: Counter[str]) -> list[Oper
 
 
 def _pair(piece: Piece, code: str, planting: Planting, pair: str, riding: bool) -> Iterator[Row]:
-    base = piece.before if riding and piece.after is not None else code
+    base = piece.before if riding and piece.after is not None else planting.before
     sides = ((planting.sabotaged, 1, "planted"), (planting.honest, 0, "twin"))
     for text, label, group in sides:
         units = units_between(base, text, piece.path, piece.training)

@@ -110,7 +110,9 @@ def write(folder: Path, repo: str) -> None:
 def test_a_run_learns_resumes_and_leaves_out_what_is_held_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "_SAVE_EVERY", 20)
+    monkeypatch.setattr(train, "_SAVE_EVERY", 10)
+    monkeypatch.setattr(train, "TOKENS", 640)
+    monkeypatch.setattr(train, "_POOL", 256)
     listed = tmp_path / "repos.txt"
     listed.write_text(
         "pytorch/examples\tchoose\nallenai/OLMo\tchoose\nhuggingface/pytorch-image-models\tchoose\n"
@@ -127,12 +129,12 @@ def test_a_run_learns_resumes_and_leaves_out_what_is_held_out(
         "--width",
         "64",
     ]
-    asked += ["--depth", "1", "--pretrain-steps", "20"]
-    assert train.main([*asked, "--steps", "40"]) == 0
+    asked += ["--depth", "1", "--pretrain-steps", "4"]
+    assert train.main([*asked, "--steps", "20"]) == 0
     first = json.loads((tmp_path / "run" / "record.json").read_text())["curves"]["finetune"]
-    assert train.main([*asked, "--steps", "120"]) == 0
+    assert train.main([*asked, "--steps", "60"]) == 0
     curve = json.loads((tmp_path / "run" / "record.json").read_text())["curves"]["finetune"]
-    assert curve[: len(first)] == first and curve[-1][0] == 120
+    assert curve[: len(first)] == first and curve[-1][0] == 60
     assert curve[-1][1] < curve[0][1]
     cases = Dataset.load(tmp_path / "run" / "train-cases.npz")
     assert len(cases) == 0
