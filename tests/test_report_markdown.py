@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -125,6 +125,7 @@ def test_a_pipe_behind_a_backslash_is_escaped_once_only() -> None:
 
 
 @given(st.lists(mark_up.map(lambda text: text.replace("\n", ""))))
+@example(["```", "<b>", "````"])
 def test_a_fence_holds_what_is_in_it(lines: list[str]) -> None:
     tokens = PARSER.parse("\n".join(fenced(lines)))
     assert [token.type for token in tokens] == ["fence"]

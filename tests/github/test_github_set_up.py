@@ -21,6 +21,7 @@ from github_world import World
 
 from trainwarden.github import command, doctor, register
 from trainwarden.github.permissions import EVENTS, PERMISSIONS
+from trainwarden.github.settings import Secret
 from trainwarden.model import Misuse, Unfinished
 
 
@@ -86,6 +87,13 @@ def test_a_code_can_be_tried_again_when_github_did_not_answer(
     assert visit(flow, f"/callback?code=goodcode&state={flow.state}")[0] == 200
 
 
+def test_a_port_in_use_is_misuse(flow: register.Flow, github: FakeGitHub) -> None:
+    port = int(flow.address.rpartition(":")[2])
+    arguments = argparse.Namespace(organization="", name="x", webhook_url="https://x.example.org", port=port)
+    with pytest.raises(Misuse, match="in use"):
+        register.Flow(arguments, github.url, github.url)
+
+
 def test_a_page_of_another_name_is_not_served(flow: register.Flow) -> None:
     assert visit(flow, "/", host="evil.example.org")[0] == 403
 
@@ -132,6 +140,15 @@ def test_a_healthy_app_has_nothing_to_fix(healthy: World) -> None:
     code, text = examined(healthy)
     assert code == 0, text
     assert "required and pinned to this App" in text
+
+
+@pytest.mark.parametrize(
+    "key", ["", "a key", "-----BEGIN RSA PRIVATE KEY-----\nbm90aGluZw==\n-----END RSA PRIVATE KEY-----"]
+)
+def test_a_private_key_that_is_none_is_named(healthy: World, key: str) -> None:
+    code, text = examined(healthy.with_settings(private_key=Secret(key)))
+    assert code == 1
+    assert "the private key is no RSA key in PEM" in text
 
 
 def test_the_doctor_makes_nothing(healthy: World) -> None:

@@ -241,4 +241,8 @@ class App:
     def _own_token(self) -> str:
         now = int(time.time() + self._skew)
         claims = {"iat": now - 60, "exp": now + 300, "iss": str(self._settings.app_id)}
-        return jwt.encode(claims, self._settings.private_key.reveal(), algorithm="RS256")
+        try:
+            return jwt.encode(claims, self._settings.private_key.reveal(), algorithm="RS256")
+        except (jwt.exceptions.InvalidKeyError, ValueError, TypeError):
+            # Not the cause: its words may quote the key.
+            raise Revoked("the private key is no RSA key in PEM") from None

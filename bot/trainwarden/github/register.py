@@ -81,7 +81,7 @@ def store(path: Path, answer: dict[str, Any]) -> None:
 
 
 class Flow:
-    """The local page and the exchange of the code. One browser, one use."""
+    """The local page and the exchange of the code. One browser, one use. Raises ``Misuse`` for a port in use."""
 
     def __init__(self, arguments: argparse.Namespace, github_url: str, api_url: str) -> None:
         self.state = secrets.token_urlsafe(32)
@@ -97,7 +97,10 @@ class Flow:
         class Handler(_Handler):
             page = flow
 
-        self._server = HTTPServer(("127.0.0.1", arguments.port), Handler)
+        try:
+            self._server = HTTPServer(("127.0.0.1", arguments.port), Handler)
+        except OSError as error:
+            raise Misuse(f"port {arguments.port}: {error.strerror}", "choose another with --port") from error
         self._server.timeout = _WAIT_SECONDS
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._manifest = manifest(arguments.name, arguments.webhook_url, f"{self.address}/callback")
