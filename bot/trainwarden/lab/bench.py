@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from shutil import which
 
 import onnx
 import torch
@@ -31,7 +32,8 @@ def engines(artifact: Artifact, device: Device, threads: int) -> Iterator[Engine
     where = {"cpu": device != "cuda", "cuda": device != "cpu" and torch.cuda.is_available()}
     for name in (name for name, wanted in where.items() if wanted):
         yield _engine(network, name, compiled=False)
-        yield _engine(network, name, compiled=True)
+        if name == "cuda" or which("c++") is not None:  # on a processor it is compiled as C++
+            yield _engine(network, name, compiled=True)
 
 
 def shape_of(artifact: Artifact) -> Shape:
@@ -54,11 +56,7 @@ def shape_of(artifact: Artifact) -> Shape:
 def _engine(network: Classifier, device: str, compiled: bool) -> Engine:
     half = device == "cuda"
     placed = network.to(device, torch.float16 if half else torch.float32)
-    run = (
-        torch.compile(placed, mode="reduce-overhead" if half else "default", dynamic=False)
-        if compiled
-        else placed
-    )
+    run = torch.compile(placed, mode="reduce-overhead" if half else "default") if compiled else placed
 
     def prepare(units: Sequence[Encoded]) -> Run:
         batch = Batch(tuple(range(len(units))), len(units[0].ids))
