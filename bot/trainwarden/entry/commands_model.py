@@ -14,6 +14,8 @@ exit codes:
 examples:
   trainwarden model info
   trainwarden model bench --repo ../model --commits 200
+  trainwarden model calibrate --repo . --budget 1% --write .trainwarden.yml
+  trainwarden model train --mirrors clones --repos repos.txt --out build
   trainwarden scan --staged --model my-model          judge with a model of your own
   trainwarden scan --staged --scorer https://host:8000     run it on a server
 
@@ -25,6 +27,16 @@ ACTIONS = (
         "bench",
         "measure the model: units a second, and latencies, by engine",
         "trainwarden.entry.model_bench",
+    ),
+    Command(
+        "calibrate",
+        "fit the thresholds to your own history and a budget of alerts",
+        "trainwarden.entry.model_calibrate",
+    ),
+    Command(
+        "train",
+        "train a model on your own repositories, and compare it with another",
+        "trainwarden.entry.model_train",
     ),
 )
 """Each module has ``add_arguments`` and ``run``, and imports what is heavy only when it runs."""
