@@ -41,8 +41,8 @@ class Answer:
 def batches(encoded: Sequence[Encoded], largest: int) -> Iterator[Batch]:
     """Every unit once, the shortest first, at most ``largest`` of one bucket together.
 
-    A unit that runs alone is not padded: a batch of one costs a processor no more than its share of a larger one, and
-    then no neighbour and no padding touches its numbers.
+    A unit that runs alone is not padded, so that neither neighbour nor padding touches its numbers; on a processor a
+    batch would be faster by half at the most.
     """
     order = sorted(range(len(encoded)), key=lambda place: (len(encoded[place].ids), place))
     if largest == 1:
