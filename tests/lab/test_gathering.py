@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -140,3 +141,25 @@ def test_a_name_always_falls_to_the_same_side(name: str, other: str) -> None:
 def test_the_name_of_a_piece_is_that_of_its_code() -> None:
     one = piece(TRAIN, FIXED)
     assert one.id == replace(one, sha="1" * 40, repo="another/one").id != replace(one, after=TRAIN).id
+
+
+# -- what is kept of it
+
+
+def test_the_manifest_lists_every_piece_and_no_code(tmp_path: Path) -> None:
+    listed = {"owner/name": "choose"}
+    mirrors = tmp_path / "mirrors"
+    mirrors.mkdir()
+    history(tmp_path, ("begin", TRAIN), ("Fix clipping", FIXED)).rename(mirrors / "owner+name")
+    names = tmp_path / "repos.txt"
+    names.write_text("owner/name\tchoose\n")
+    out, kept = tmp_path / "out", tmp_path / "manifest.tsv.gz"
+    asked = ["--mirrors", str(mirrors), "--repos", str(names), "--out", str(out), "--manifest", str(kept)]
+    assert corpus.main([*asked, "--jobs", "1"]) == 0
+    with gzip.open(kept, "rt") as lines:
+        header, row = (line.rstrip("\n").split("\t") for line in lines)
+    assert header == ["repository", "commit", "path", "member", "label", "split"]
+    assert (row[0], row[2:5]) == ("owner/name", ["train.py", "main", "fix"])
+    assert row[5] == splits.split_of("owner/name", listed)
+    first = kept.read_bytes()
+    assert corpus.main([*asked, "--jobs", "1"]) == 0 and kept.read_bytes() == first

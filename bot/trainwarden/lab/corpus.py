@@ -16,7 +16,7 @@ import json
 import random
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,8 +26,8 @@ from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.git import Repository
 from trainwarden.git.repository import Commit
 from trainwarden.git.trees import Entry, RawChange
-from trainwarden.lineage import speaks_of_a_fix
 from trainwarden.lab.splits import share, split_of
+from trainwarden.lineage import speaks_of_a_fix
 from trainwarden.parse import outline
 from trainwarden.parse.outline import Member, Outline
 from trainwarden.parse.source import Refusal, decode_python
@@ -180,6 +180,23 @@ def read(folder: Path, repo: str) -> Iterator[Piece]:
             yield Piece(**json.loads(line))
 
 
+def write_manifest(folder: Path, splits: Mapping[str, str], to: Path) -> int:
+    """Keeps what was gathered without the code: repository, commit, path, member, label, split. Returns the rows.
+
+    ``fix``: honest as it was, sabotage when it is taken back. Reproducible to the byte.
+    """
+    count = 0
+    with to.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+        packed.write(b"repository\tcommit\tpath\tmember\tlabel\tsplit\n")
+        for repo in sorted(splits):
+            for piece in sorted(read(folder, repo), key=lambda one: (one.sha, one.path, one.member)):
+                label = "fix" if piece.fix else "ordinary"
+                row = (repo, piece.sha, piece.path, piece.member, label, split_of(repo, splits))
+                packed.write("\t".join(row).encode("utf-8", "replace") + b"\n")
+                count += 1
+    return count
+
+
 def _file(folder: Path, repo: str) -> Path:
     return folder / "pieces" / f"{repo.replace('/', '+')}.jsonl.gz"
 
@@ -213,6 +230,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with get_context("fork").Pool(options.jobs) as pool:
         for done, (repo, count) in enumerate(pool.imap_unordered(_gather, tasks), 1):
             sys.stderr.write(f"{done}/{len(tasks)} {repo}: {count} pieces\n")
+    if options.manifest is not None:
+        sys.stderr.write(f"{write_manifest(options.out, splits, options.manifest)} pieces listed\n")
     return 0
 
 
@@ -225,6 +244,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repos", type=Path, required=True, help="lines of: owner/name choose|report")
     parser.add_argument("--out", type=Path, required=True, help="working folder; holds code, is not for git")
     parser.add_argument("--most", type=int, default=7000, help="pieces of one repository (default 7000)")
+    parser.add_argument(
+        "--manifest", type=Path, help="keep what was gathered here, without the code (tsv.gz)"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="worker processes")
     return parser.parse_args(argv)
 
