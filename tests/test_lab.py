@@ -91,7 +91,7 @@ def test_the_scale_puts_the_thresholds_at_their_rates() -> None:
     import numpy as np
 
     ranked = np.linspace(0.0, 1000.0, 2001)
-    slope, offset = calibrate._risk_scale(ranked)
+    slope, offset = calibrate.risk_scale(ranked)
     risk = 1 / (1 + np.exp(-(slope * ranked + offset)))
     assert (risk > calibrate.REVIEW).sum() == pytest.approx(20, abs=1)
     assert (risk > calibrate.BLOCK).sum() == pytest.approx(2, abs=1)

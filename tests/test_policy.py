@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from snippets import inside, view
 from trainwarden.evidence import Weights, signals
 from trainwarden.model import Finding, Level, Misuse, Role, Unread
-from trainwarden.policy import Judgement, Table, default_weight, judge, load_table, stands_alone
-from trainwarden.sites import SENSITIVE, Site, sites_of, span
+from trainwarden.policy import Join, Judgement, Table, default_weight, judge, load_table, stands_alone
+from trainwarden.sites import SENSITIVE, Learned, Site, sites_of, span
 
 THRESHOLDS = (0.35, 0.9)
 TABLE = Table(Weights(-4.0, {"delta=sign": 2.0}), slope=1.0, offset=0.0)
@@ -175,3 +178,48 @@ def test_default_table_grows_with_severity_and_confidence() -> None:
 def test_a_broken_table_is_misuse(data: bytes) -> None:
     with pytest.raises(Misuse, match="evidence"):
         load_table(data)
+
+
+# -- the classifier's word
+
+
+def site_with(logit: float, line: float) -> Site:
+    (found,) = sites_of(view(BEFORE, AFTER), ())
+    found.learned = Learned(logit, line, "A")
+    return found
+
+
+BEFORE = "import torch\n\n\ndef train(model, loss):\n    loss.backward()\n"
+AFTER = BEFORE.replace("loss.backward()", "(-loss).backward()")
+JOINED = replace(TABLE, learned=Join(named=0.8, risk=0.5, line=0.3, intercept=0.0, slope=1.0, offset=0.0))
+
+
+@given(st.floats(-40, 40), st.floats(-40, 40))
+def test_the_classifier_can_raise_a_risk_and_never_lower_it(logit: float, line: float) -> None:
+    silent = judge(sites_of(view(BEFORE, AFTER), ()), (), JOINED, THRESHOLDS)
+    spoken = judge([site_with(logit, line)], (), JOINED, THRESHOLDS)
+    louder = judge([site_with(logit + 1, line + 1)], (), JOINED, THRESHOLDS)
+    assert silent.verdict.risk <= spoken.verdict.risk <= louder.verdict.risk
+
+
+def test_an_edit_that_only_the_classifier_flags_is_a_finding_of_its_own() -> None:
+    flagged = judge([site_with(6.0, 6.0)], (), JOINED, THRESHOLDS)
+    (finding,) = flagged.findings
+    assert (finding.rule, finding.family, finding.start_line) == ("learned-risk", "loss", 5)
+    assert "tampering with the loss" in finding.message and flagged.verdict.name != "pass"
+    (plain,) = judge([site_with(-6.0, -6.0)], (), JOINED, THRESHOLDS).findings
+    assert plain.rule == "sensitive-edit"
+
+
+def test_the_classifier_is_only_so_sure() -> None:
+    far, sure = (judge([site_with(one, one)], (), JOINED, THRESHOLDS).verdict for one in (6.0, 1e6))
+    assert far == sure
+
+
+@pytest.mark.parametrize("changed", [{"named": -0.1}, {"risk": -1.0}, {"line": -1.0}, {"slope": -1.0}])
+def test_a_join_that_could_acquit_is_refused(changed: dict[str, float]) -> None:
+    plain = {"named": 1.0, "risk": 1.0, "line": 1.0, "intercept": 0.0, "slope": 1.0, "offset": 0.0} | changed
+    table = {"intercept": 0, "signals": {}, "rules": {}, "power": 1.25, "size": 0.2, "most_lost": 3}
+    table |= {"slope": 1, "offset": 0, "learned": plain}
+    with pytest.raises(Misuse, match="negative"):
+        load_table(json.dumps(table).encode())

@@ -141,30 +141,50 @@ def judge(
     """
     for site in sites:
         site.findings = [_waive(finding, waived) for finding in site.findings]
-    table, evidence = _evidence(sites, table)
-    raised = [one + _added(site) for site, one in zip(sites, evidence, strict=True)]
     alone = [_alone(finding) for site in sites for finding in site.findings]
-    total = max(_total(evidence, table), _total(raised, table))
-    risk = max([_risk(total, table), *alone])
-    findings = _shared(sites, raised, risk, table)
+    reading = max((_read(sites, one) for one in _tables(sites, table)), key=lambda one: one.risk)
+    risk = max([reading.risk, *alone])
+    findings = _shared(sites, reading.evidence, risk, reading.table)
     return Judgement(_verdict(risk, thresholds, findings, unread, notes), findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a change comes to under one table: nats of each site, and the risk."""
+
+    table: Table
+    evidence: Sequence[float]
+    risk: float
+
+
+def _tables(sites: Sequence[Site], table: Table) -> list[Table]:
+    """Without the classifier, and with it where it spoke: the higher risk counts, so that it can never acquit."""
+    join = table.learned
+    found = [replace(table, learned=None)]
+    if join is not None and any(site.learned is not None for site in sites):
+        found.append(replace(table, slope=join.slope, offset=join.offset))
+    return found
+
+
+def _read(sites: Sequence[Site], table: Table) -> _Reading:
+    evidence = _evidence(sites, table)
+    raised = [one + _added(site) for site, one in zip(sites, evidence, strict=True)]
+    return _Reading(table, raised, _risk(max(_total(evidence, table), _total(raised, table)), table))
 
 
 def site_risks(sites: Sequence[Site], table: Table) -> tuple[list[float], float]:
     """The risk of a change that had nothing but one site, for each, and the ``Upper`` that holds for them."""
-    weighed, evidence = _evidence(sites, table)
-    spoken = table.learned is not None and any(site.learned is not None for site in sites)
-    upper = table.upper.learned if spoken else table.upper.rules
-    return [_risk(one, weighed) for one in evidence], upper
+    tables = _tables(sites, table)
+    read = [[_risk(nats, one) for nats in _evidence(sites, one)] for one in tables]
+    upper = table.upper.learned if len(tables) > 1 else table.upper.rules
+    return [max(risks) for risks in zip(*read, strict=True)], upper
 
 
-def _evidence(sites: Sequence[Site], table: Table) -> tuple[Table, list[float]]:
-    """The nats of each site without second opinions, and the table whose scale they are on."""
-    if table.learned is not None and any(site.learned is not None for site in sites):
-        table = replace(table, slope=table.learned.slope, offset=table.learned.offset)
+def _evidence(sites: Sequence[Site], table: Table) -> list[float]:
+    """The nats of each site without second opinions."""
     weights = [_weight(site, table) for site in sites]
     bonus = _meetings(sites, table)
-    return table, [weight + bonus.get(site.member, 0.0) for site, weight in zip(sites, weights, strict=True)]
+    return [weight + bonus.get(site.member, 0.0) for site, weight in zip(sites, weights, strict=True)]
 
 
 def _added(site: Site) -> float:

@@ -140,10 +140,12 @@ def _table(fitted: Fitted, settings: Settings, ordinary_totals: Floats) -> dict[
     }
 
 
-def risk_scale(ordinary_totals: Floats) -> tuple[float, float]:
+def risk_scale(
+    ordinary_totals: Floats, review_rate: float = REVIEW_RATE, block_rate: float = BLOCK_RATE
+) -> tuple[float, float]:
     """Slope and offset that put the review and block thresholds at their rates of ordinary commits."""
     ranked = np.sort(ordinary_totals)[::-1]
-    review, block = (float(ranked[int(rate * len(ranked))]) for rate in (REVIEW_RATE, BLOCK_RATE))
+    review, block = (float(ranked[int(rate * len(ranked))]) for rate in (review_rate, block_rate))
     slope = (_logit(BLOCK) - _logit(REVIEW)) / max(block - review, 0.25)
     return slope, _logit(REVIEW) - slope * review
 

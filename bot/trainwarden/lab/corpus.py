@@ -17,7 +17,7 @@ import random
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -104,11 +104,7 @@ def _of_commit(repository: Repository, repo: str, commit: Commit) -> Iterator[Pi
     if len(found) > MOST_OF_A_COMMIT:
         found = random.Random(commit.sha).sample(found, MOST_OF_A_COMMIT)
     for piece in found:
-        yield Piece(*_values(piece)[:-1], fix=fix and piece.training and len(found) <= 8)
-
-
-def _values(piece: Piece) -> tuple[object, ...]:
-    return tuple(getattr(piece, name) for name in Piece.__slots__)
+        yield replace(piece, fix=fix and piece.training and len(found) <= 8)
 
 
 def _text(repository: Repository, entry: Entry | None) -> str | None:

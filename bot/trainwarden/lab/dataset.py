@@ -58,7 +58,7 @@ class Dataset:
     def __init__(self, arrays: dict[str, npt.NDArray[np.generic]]) -> None:
         self.arrays = arrays
         self.label: Array = arrays["label"].astype(np.int64)
-        self.length: Array = np.diff(arrays["starts"].astype(np.int64))
+        self.length: Array = np.asarray(np.diff(arrays["starts"].astype(np.int64)), np.int64)
         self.group: Array = arrays["group"].astype(np.int64)
         self.pair: Array = arrays["pair"].astype(np.int64)
         self.meta: npt.NDArray[np.str_] = arrays["meta"].astype(np.str_)

@@ -85,8 +85,8 @@ def deviation(model: Classifier, onnx_file: Path, batches: list[Batch]) -> Devia
     return Deviation(max(gaps), float(np.mean(gaps)))
 
 
-def _plain(tensor: Tensor) -> np.ndarray:  # type: ignore[type-arg]
-    return tensor.cpu().numpy()  # type: ignore[no-any-return]
+def _plain(tensor: Tensor) -> np.ndarray:
+    return tensor.cpu().numpy()
 
 
 def server_config() -> str:

@@ -34,6 +34,8 @@ from trainwarden.score.embedded import Embedded
 PRIOR = np.array([0.8, 0.5, 0.2])
 """Where weights are drawn to, and how strongly: signals and rules at almost their own worth."""
 _PENALTY = 2.0
+RATES = (0.005, 0.0005)
+"""Of ordinary commits, those that this reading alone may send to review, and block: the rules' own come beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         sys.stdout.write(f"{name}\n" + "\n".join(figures(tune, held(changes, chosen, settings))) + "\n")
     ordinary_totals = held(changes, weights, settings).totals[[c.group == "ordinary" for c in changes]]
-    slope, offset = risk_scale(ordinary_totals)
+    slope, offset = risk_scale(ordinary_totals, *RATES)
     join = Join(*(round(float(one), 4) for one in (*weights, slope, offset)))
     sys.stdout.write(f"{join}\n")
     table = json.loads(options.table.read_bytes())

@@ -51,7 +51,8 @@ def load(run: Path) -> Classifier:
     plan = Plan(**json.loads((run / "record.json").read_bytes())["plan"])
     model = build(run, plan)
     model.load_state_dict(torch.load(run / "model.pt", weights_only=True))
-    return model.eval()
+    model.eval()
+    return model
 
 
 def publish(run: Path, to: Path, tune: Dataset) -> Mapping[str, export.Deviation]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from trainwarden.edits.compare import compare
 from trainwarden.edits.moves import LineMap, RawFile, resolve_moves
-from trainwarden.model import Unit
+from trainwarden.model import Side, Unit
 from trainwarden.parse import agree
 from trainwarden.score.units import units_of
 from trainwarden.training import is_test
@@ -22,7 +22,7 @@ def units_between(before: str | None, after: str | None, path: str, training: bo
     lines = LineMap(_lines(before), _lines(after)) if before is not None and after is not None else None
     (edits,) = resolve_moves([RawFile(path, raw, lines)])
     status: FileStatus = "added" if before is None else "deleted" if after is None else "modified"
-    side = "base" if after is None else "head"
+    side: Side = "base" if after is None else "head"
     view = FileView(
         path, path, "python", status, side, training, is_test(path), len(_lines(after)), tuple(edits)
     )

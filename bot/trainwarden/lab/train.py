@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -199,7 +200,7 @@ class Trainer:
                 value = of_batch(next(batches).to(device))
             if not torch.isfinite(value):
                 raise FloatingPointError(f"{self._name}: the loss is {value.item()} at step {self.step}")
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
             nn.utils.clip_grad_norm_(self._modules.parameters(), 1.0)
             self._optimizer.step()
             self._optimizer.zero_grad()
@@ -257,12 +258,12 @@ def finetune(
 ) -> list[tuple[int, float]]:
     """Risk, lines and family on labelled units."""
     trainer = Trainer("finetune", nn.ModuleList([model]), plan, plan.steps, plan.rate, out)
-    called: nn.Module = torch.compile(model, dynamic=True) if device.type == "cuda" else model  # type: ignore[assignment]
+    called: nn.Module = torch.compile(model, dynamic=True) if device.type == "cuda" else model
     trainer.run(Mixture(data, plan.seed).batches(), lambda batch: loss(called, batch)[0], device)
     return trainer.curve
 
 
-def risks(model: Classifier, data: Dataset, device: torch.device) -> Array:
+def risks(model: Classifier, data: Dataset, device: torch.device) -> npt.NDArray[np.float64]:
     """The risk logit of every row."""
     found = np.zeros(len(data))
     order = np.argsort(data.length)
@@ -273,7 +274,7 @@ def risks(model: Classifier, data: Dataset, device: torch.device) -> Array:
             batch = data.batch(chosen).to(device)
             found[chosen] = model(batch.ids, batch.tags, batch.signals)[0].float().cpu().numpy()
     model.train()
-    return found  # type: ignore[return-value]
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:

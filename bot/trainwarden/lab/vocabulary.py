@@ -30,7 +30,8 @@ def train_tokenizer(units: Iterable[Unit], size: int = SIZE) -> bytes:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_texts(units), trainer)
-    return tokenizer.to_str(pretty=False).encode("utf-8")
+    text: str = tokenizer.to_str(pretty=False)
+    return text.encode("utf-8")
 
 
 def _texts(units: Iterable[Unit]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from trainwarden.model import Misuse, Statement, Unit, UnitTag
 from trainwarden.score.units import split
@@ -22,8 +23,9 @@ TAGS: Mapping[UnitTag, int] = {"same": 1, "removed": 2, "added": 3, "moved": 4}
 PAD, UNKNOWN, START, BREAK, MASK = range(5)
 DEPTHS = 8
 """Special tokens: padding, unknown, start, break, mask, then a context and an edited statement's start by depth."""
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") + tuple(
-    f"[{kind}{depth}]" for kind in ("C", "E") for depth in range(DEPTHS)
+SPECIAL = (
+    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+    *(f"[{kind}{depth}]" for kind in ("C", "E") for depth in range(DEPTHS)),
 )
 _LONGEST_LEXEME = 48
 _PATH_PARTS = 3
@@ -88,10 +90,7 @@ class Encoder:
     def _tokenize(self, lexeme: str) -> tuple[int, ...]:
         parts = [_BYTES[byte] for byte in lexeme.encode("utf-8", "replace")]
         while len(parts) > 1:
-            ranked = [
-                (self._ranks.get(pair, _NEVER), i)
-                for i, pair in enumerate(zip(parts, parts[1:], strict=False))
-            ]
+            ranked = [(self._ranks.get(pair, _NEVER), i) for i, pair in enumerate(pairwise(parts))]
             rank, _ = min(ranked)
             if rank == _NEVER:
                 break
