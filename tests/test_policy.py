@@ -216,6 +216,12 @@ def test_the_classifier_is_only_so_sure() -> None:
     assert far == sure
 
 
+def test_the_classifier_blocks_nothing_by_itself() -> None:
+    sure = replace(JOINED, learned=Join(named=1.0, risk=3.0, line=3.0, intercept=0.0, slope=1.0, offset=0.0))
+    verdict = judge([site_with(6.0, 6.0)], (), sure, THRESHOLDS).verdict
+    assert (verdict.name, verdict.risk) == ("review", 0.85)
+
+
 @pytest.mark.parametrize("changed", [{"named": -0.1}, {"risk": -1.0}, {"line": -1.0}, {"slope": -1.0}])
 def test_a_join_that_could_acquit_is_refused(changed: dict[str, float]) -> None:
     plain = {"named": 1.0, "risk": 1.0, "line": 1.0, "intercept": 0.0, "slope": 1.0, "offset": 0.0} | changed

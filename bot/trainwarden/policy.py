@@ -59,6 +59,10 @@ class Join:
         return self.named * named + self.risk * risk + self.line * line + self.intercept
 
 
+MOST_BY_LEARNED = 0.85
+"""The most a change's risk can come to by the classifier: it sends to a person, and blocks nothing by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upper:
     """The risk above which an edit is in the upper tenth of ordinary ones: what a second opinion reads.
@@ -169,7 +173,8 @@ def _tables(sites: Sequence[Site], table: Table) -> list[Table]:
 def _read(sites: Sequence[Site], table: Table) -> _Reading:
     evidence = _evidence(sites, table)
     raised = [one + _added(site) for site, one in zip(sites, evidence, strict=True)]
-    return _Reading(table, raised, _risk(max(_total(evidence, table), _total(raised, table)), table))
+    risk = _risk(max(_total(evidence, table), _total(raised, table)), table)
+    return _Reading(table, raised, risk if table.learned is None else min(risk, MOST_BY_LEARNED))
 
 
 def site_risks(sites: Sequence[Site], table: Table) -> tuple[list[float], float]:
