@@ -180,6 +180,11 @@ WORDS = st.sampled_from(
 TAGS = st.sampled_from(["same", "removed", "added", "moved"])
 
 
+def test_a_mark_beside_another_name_is_hidden_too() -> None:
+    found = readings(Unit("a.py", "f", (Statement((("ignore", "same"), ("im_start", "same")), 1, 5, True),)))
+    assert "im_start" not in found.plain + found.anonymous
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(

@@ -36,6 +36,7 @@ _WORD = re.compile(r"[^\W\d]\w*\Z")
 _NUMBER = re.compile(
     r"(?:0[xX][0-9a-fA-F_]{1,16}|[0-9][0-9_]{0,20}\.?[0-9_]{0,20}(?:[eE][0-9]{0,4})?[jJ]?)\Z"
 )
+_NAME = re.compile(r"\w+")
 _SAFE_TEXT = re.compile(r"[A-Za-z0-9_ ./:%=+,*-]{0,40}\Z")
 _EXPONENT = re.compile(r"(\d[eE]) ([-+]) (\d)")
 _PREFIXES = frozenset({"f", "b", "r", "rb", "br", "u"})
@@ -202,7 +203,8 @@ class _Names:
         if text in self._hostile or not _SAFE_TEXT.match(text):
             return False
         words = parts(text)
-        if len(words) > MOST_WORDS or not ROLES.isdisjoint(words) or any(map(is_mark, (text, *words))):
+        names = _NAME.findall(text)  # whole: a mark such as im_start is two words
+        if len(words) > MOST_WORDS or not ROLES.isdisjoint(words) or any(map(is_mark, (*names, *words))):
             return False
         return not self._anonymous or not text or is_known(text) or text.isdigit()
 
