@@ -191,11 +191,18 @@ def test_a_full_disk_is_not_green(repository):
     assert done.stderr.startswith("trainwarden: error: cannot write to standard output: No space left")
 
 
+def heed_interrupts():
+    """A shell starts what runs in its background with interrupts ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interruption_exits_with_130_and_leaves_no_process(repository, tmp_path):
     fifo = tmp_path / "never"
     os.mkfifo(fifo)  # nobody writes: the door waits for the patch
     process = subprocess.Popen(
-        [*COMMAND, "scan", "--repo", repository.path, "--patch", str(fifo)], stderr=subprocess.PIPE
+        [*COMMAND, "scan", "--repo", repository.path, "--patch", str(fifo)],
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
     )
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)

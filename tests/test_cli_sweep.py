@@ -116,13 +116,20 @@ def test_the_number_of_workers_changes_nothing(capfd, repository, workers):
         assert reports[report["id"]] == report
 
 
+def heed_interrupts():
+    """A shell starts what runs in its background with interrupts ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interruption_leaves_a_file_to_resume(capfd, repository, tmp_path):
     kept = tmp_path / "reports.jsonl"
     rows = [
         {"id": str(n), "base": repository.commits[0], "head": repository.commits[n % 6]} for n in range(5000)
     ]
     words = ["sweep", "--repo", str(repository.path), "--ranges", ranges(tmp_path / "ranges", *rows)]
-    process = subprocess.Popen([COMMAND, *words, "--resume", str(kept)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [COMMAND, *words, "--resume", str(kept)], stdout=subprocess.DEVNULL, preexec_fn=heed_interrupts
+    )
     deadline = time.monotonic() + 20
     while not (kept.exists() and kept.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.02)
