@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from timing import Run, repeat, run
@@ -29,6 +30,21 @@ TRAINWARDEN = str(Path(sys.executable).with_name("trainwarden"))
 FILES = 10
 
 
+@dataclass(frozen=True)
+class Engine:
+    """What judges, the words that ask for it, and the targets: seconds cold, milliseconds warm, changes a second."""
+
+    title: str
+    words: tuple[str, ...]
+    cold: float
+    warm: int
+    swept: int
+
+
+RULES = Engine("Rules alone", ("--no-model",), 0.6, 60, 25)
+MODEL = Engine("Rules and classifier", (), 1.0, 120, 12)
+
+
 def main() -> int:
     """Prints each table as soon as it is measured."""
     arguments = parse()
@@ -37,9 +53,11 @@ def main() -> int:
         ranges = history(repository, arguments.commits) if arguments.repo else branches(repository)
         print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores")
         print(f"{arguments.repo or 'the demo repository'}, {len(ranges)} changes that touch Python\n")
-        cold(repository, stage(repository), arguments.peers, arguments.repeat)
-        warm(repository, ranges, Path(name))
-        sweep(repository, ranges, Path(name), arguments.jobs)
+        for engine in (RULES, MODEL):
+            print(f"## {engine.title}\n")
+            cold(repository, stage(repository), engine, arguments.peers, arguments.repeat)
+            warm(repository, ranges, engine, Path(name))
+            sweep(repository, ranges, engine, Path(name), arguments.jobs)
     return 0
 
 
@@ -107,13 +125,14 @@ def stage(repository: Path) -> list[str]:
     raise SystemExit(f"no revision of {repository} differs from its head in {FILES} Python files")
 
 
-def cold(repository: Path, paths: Sequence[str], peers: Path | None, times: int) -> None:
+def cold(repository: Path, paths: Sequence[str], engine: Engine, peers: Path | None, times: int) -> None:
     """A new process each time: what a developer waits for before a commit."""
     lines = sum((repository / path).read_bytes().count(b"\n") for path in paths)
     print(f"Cold, {len(paths)} staged files of {lines} lines, median of {times} runs\n")
     print("| command | seconds | MiB | times ours |\n|---|---|---|---|")
-    ours = repeat([TRAINWARDEN, "scan", "--repo", str(repository), "--staged"], repository, times)
-    print(row("trainwarden scan --staged (target 0.6 s)", ours, ours))
+    command = [TRAINWARDEN, "scan", "--repo", str(repository), "--staged", *engine.words]
+    ours = repeat(command, repository, times)
+    print(row(f"trainwarden scan --staged (target {engine.cold} s)", ours, ours))
     for name, command in peer_commands(peers, paths):
         print(row(name, repeat(command, repository, times), ours))
     print()
@@ -135,16 +154,16 @@ def row(name: str, measured: Run, ours: Run) -> str:
     return f"| {name} | {measured.seconds:.2f} | {measured.mebibytes:.0f} | {ratio:.1f} |"
 
 
-def warm(repository: Path, ranges: Sequence[tuple[str, str]], scratch: Path) -> None:
+def warm(repository: Path, ranges: Sequence[tuple[str, str]], engine: Engine, scratch: Path) -> None:
     """Reviews in one process: what the App spends on a change; then where the time goes."""
     listed = scratch / "ranges"
     listed.write_text("".join(f"{base} {head}\n" for base, head in ranges))
-    done = run([sys.executable, str(HERE / "warm.py"), str(repository), str(listed)], scratch)
+    done = run([sys.executable, str(HERE / "warm.py"), str(repository), str(listed), *engine.words], scratch)
     if done.code:
         raise SystemExit(f"warm.py ended with {done.code}")
     measured = json.loads(done.output)
     print(f"Warm, one process, {len(ranges)} changes, {measured['mebibytes']:.0f} MiB\n")
-    print("| ms a change | median (target 60) | p90 | p99 | largest |\n|---|---|---|---|---|")
+    print(f"| ms a change | median (target {engine.warm}) | p90 | p99 | largest |\n|---|---|---|---|---|")
     for clock in ("wall", "cpu"):
         times = sorted(1000 * seconds for seconds in measured[clock])
         cells = [statistics.median(times), quantile(times, 0.9), quantile(times, 0.99), times[-1]]
@@ -160,23 +179,26 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def sweep(repository: Path, ranges: Sequence[tuple[str, str]], scratch: Path, jobs: int) -> None:
+def sweep(
+    repository: Path, ranges: Sequence[tuple[str, str]], engine: Engine, scratch: Path, jobs: int
+) -> None:
     """Many changes over several workers, start-up included."""
     listed = scratch / "ranges.jsonl"
     listed.write_text(
         "".join(json.dumps({"id": str(n), "base": b, "head": h}) + "\n" for n, (b, h) in enumerate(ranges))
     )
     command = [TRAINWARDEN, "sweep", "--repo", str(repository), "--ranges", str(listed), "--jobs", str(jobs)]
-    done = run([*command, "--format", "jsonl"], scratch)
+    done = run([*command, *engine.words, "--format", "jsonl"], scratch)
     reports = [json.loads(line) for line in done.output.splitlines()]
     if len(reports) != len(ranges):
         raise SystemExit(f"the sweep printed {len(reports)} lines for {len(ranges)} ranges")
     errors = sum(report["verdict"] == "error" for report in reports)
     print(f"Sweep, {jobs} workers\n")
     print(
-        "| changes | errors | changes/s (target 25) | largest process MiB (target 500) |\n|---|---|---|---|"
+        f"| changes | errors | changes/s (target {engine.swept}) | largest process MiB (target 500) |\n"
+        "|---|---|---|---|"
     )
-    print(f"| {len(reports)} | {errors} | {len(reports) / done.seconds:.1f} | {done.mebibytes:.0f} |")
+    print(f"| {len(reports)} | {errors} | {len(reports) / done.seconds:.1f} | {done.mebibytes:.0f} |\n")
 
 
 def git(directory: Path, *arguments: str) -> str:

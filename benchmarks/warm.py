@@ -26,7 +26,7 @@ def main() -> None:
     """Measures first, then profiles a second pass: the profiler slows Python down twofold."""
     repository, ranges = sys.argv[1], [line.split() for line in Path(sys.argv[2]).read_text().splitlines()]
     requests = [Request(repository, "range", base=base, head=head) for base, head in ranges]
-    options = Options()
+    options = Options(model="--no-model" not in sys.argv[3:])
     assemble.review(requests[0], options)  # imports, compiled rules
     settle()  # as the child does after its first review
     times = [_timed(request, options) for request in requests]
