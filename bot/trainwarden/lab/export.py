@@ -53,9 +53,17 @@ def export(model: Classifier, out: Path) -> Path:
     assert program is not None
     path = out / "model.fp32.onnx"
     proto = program.model_proto
+    _forget(proto)
     del proto.graph.value_info[:]  # shapes that were inferred for the example stand in the way of quantising
     onnx.save(proto, path)
     return path
+
+
+def _forget(proto: onnx.ModelProto) -> None:
+    """Drops what the exporter notes of where each node came from: paths of the machine that exported."""
+    for holder in (proto, proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.output):
+        holder.doc_string = ""
+        del holder.metadata_props[:]
 
 
 def quantize(fp32: Path, to: Path) -> None:
