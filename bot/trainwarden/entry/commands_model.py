@@ -35,7 +35,7 @@ ACTIONS = (
     ),
     Command(
         "train",
-        "train a model on your own repositories, and compare it with another",
+        "train a model on your own repositories",
         "trainwarden.entry.model_train",
     ),
 )

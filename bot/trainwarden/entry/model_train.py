@@ -24,8 +24,7 @@ it calls `choose` are trained on, a tenth of them kept to calibrate with.
 
 examples:
   trainwarden model train --mirrors clones --repos repos.txt --out build
-  trainwarden model train --mirrors clones --repos repos.txt --out build --cases cases/*.yaml \\
-      --against models/change-risk        # the card compares both on the same units
+  trainwarden model train --mirrors clones --repos repos.txt --out build --cases cases/*.yaml
   trainwarden scan --staged --model build/change-risk
 
 On two cores the default size takes about two hours, more than half of it to gather and plant. A GPU is used when
@@ -95,9 +94,8 @@ def steps(arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
         yield "Reading cases and fixes", ["rows", *working, "--cases", *arguments.cases, *fixes]
     more = ["--steps", str(arguments.steps)] if arguments.steps else []
     yield "Training", ["train", "--rows", arguments.out, *where, "--out", run_folder, *more]
-    against = ["--against", arguments.against] if arguments.against else []
     to = str(Path(arguments.out) / "change-risk")
     yield (
         "Publishing",
-        ["publish", "--run", run_folder, "--rows", arguments.out, *where, "--out", to, *against],
+        ["publish", "--run", run_folder, "--rows", arguments.out, *where, "--out", to],
     )
