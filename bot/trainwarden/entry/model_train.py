@@ -48,9 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fixes", metavar="FILE", help="a table of fixes to learn from as well")
     parser.add_argument(
-        "--against", metavar="DIR", help="another model, compared in the card on the same units"
-    )
-    parser.add_argument(
         "--shards", type=shared.positive, default=8, metavar="N", help="parts of 12 to plant in"
     )
     parser.add_argument("--steps", type=shared.positive, metavar="N", help="steps of fine-tuning")
