@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pytest
 
 from trainwarden.evidence import Weights
-from trainwarden.lab import calibrate, page
+from trainwarden.lab import calibrate, join, page
 from trainwarden.lab.fit import (
     Example,
     Fitted,
@@ -20,9 +21,11 @@ from trainwarden.lab.fit import (
     recall,
     totals,
 )
-from trainwarden.policy import Table, load_table
+from trainwarden.policy import Join, Table, load_table
 from trainwarden.policy import _total as policy_total
+from trainwarden.policy import _weight as policy_weight
 from trainwarden.resources import rules_dir
+from trainwarden.sites import Learned, Site
 
 
 def examples(count: int = 240, seed: int = 3) -> list[Example]:
@@ -88,8 +91,6 @@ def test_a_rule_that_fired_on_nothing_ordinary_keeps_its_default() -> None:
 
 
 def test_the_scale_puts_the_thresholds_at_their_rates() -> None:
-    import numpy as np
-
     ranked = np.linspace(0.0, 1000.0, 2001)
     slope, offset = calibrate.risk_scale(ranked)
     risk = 1 / (1 + np.exp(-(slope * ranked + offset)))
@@ -126,3 +127,20 @@ def test_the_page_tells_every_group(capsys: pytest.CaptureFixture[str], tmp_path
     assert "2 cases, 4 ordinary commits" in out
     assert "`error`: 1" in out
     assert "| cases | 50.0 % / **50.0 %** [10 to 90] |" in out
+
+
+def test_the_lab_adds_up_what_the_policy_adds_up() -> None:
+    """A site the classifier spoke of, loudly, and one it was silent about."""
+    signals, rules = frozenset({"delta=sign"}), {"a-rule": 1.0}
+    weights = Weights(-3.0, {"delta=sign": 1.5})
+    table = Table(weights, rules, learned=Join(0.8, 0.4, 0.3, -0.2, slope=1.0, offset=0.0))
+    spoken = [Learned(40.0, -1.5), None]
+    instances = tuple(
+        Instance(tuple(signals), (), True, (one.risk, one.line) if one is not None else None)
+        for one in spoken
+    )
+    fitted = Fitted(weights.intercept, dict(weights.signals), rules)
+    change = join.parts(Example("x", "o/r", "case", instances), fitted)
+    ours = join.evidence(change, np.array([0.8, 0.4, 0.3, -0.2]))
+    theirs = [policy_weight(Site(None, None, signals, [], one), table) for one in spoken]
+    assert list(ours) == pytest.approx(theirs)

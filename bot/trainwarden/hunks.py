@@ -185,7 +185,7 @@ def differences(old: Items, new: Items) -> Iterator[Opcode]:
 
     Anchoring (as in patience diff) keeps the cost near linear and finds the same hunks in both directions.
     """
-    start = _common(old, new)
+    start = common(old, new)
     if start == len(old) == len(new):
         return
     at = (start, start)
@@ -194,8 +194,8 @@ def differences(old: Items, new: Items) -> Iterator[Opcode]:
         at = (a + 1, c + 1)
 
 
-def _common(old: Iterable[Hashable], new: Iterable[Hashable]) -> int:
-    """How many lines both start with."""
+def common(old: Iterable[Hashable], new: Iterable[Hashable]) -> int:
+    """How many elements both start with."""
     count = 0
     for one, other in zip(old, new, strict=False):
         if one != other:
@@ -210,7 +210,7 @@ def _anchors(old: Items, new: Items, start: int) -> list[tuple[int, int]]:
     Of the lines that both end with, which are in every longest run, the first is enough: nothing differs behind it.
     Where there is none, the last entry is the end of both.
     """
-    tail = min(_common(reversed(old), reversed(new)), min(len(old), len(new)) - start)
+    tail = min(common(reversed(old), reversed(new)), min(len(old), len(new)) - start)
     a, c = len(old) - tail, len(new) - tail
     once_old, once_new = Counter(old), Counter(new)
     place = {new[at]: at for at in range(start, c) if once_new[new[at]] == 1}

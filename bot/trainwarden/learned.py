@@ -6,7 +6,7 @@ own lines; an edit that only the classifier flags gets a finding of its own here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from trainwarden.model import Finding, Score, Unit
@@ -50,34 +50,44 @@ def key_of(site: Site) -> Key | None:
     return site.file.path, site.edit.context.member, line_of(site.edit)
 
 
+def keys_of(unit: Unit) -> Iterator[Key]:
+    """The keys of a unit's edited statements."""
+    return ((unit.path, unit.member, statement.line) for statement in unit.statements if statement.edited)
+
+
 def heard(units: Sequence[Unit], scores: Sequence[Score]) -> dict[Key, Learned]:
     """What the classifier said of each edited statement; of two on one line, the more alarming."""
     said: dict[Key, Learned] = {}
     for unit, score in zip(units, scores, strict=True):
         lines = dict(score.lines)
         least = min(lines.values(), default=score.logit)
-        for statement in unit.statements:
-            if statement.edited:
-                key = unit.path, unit.member, statement.line
-                learned = Learned(score.logit, lines.get(statement.line, least), score.family)
-                said[key] = max(said.get(key, learned), learned, key=lambda one: one.risk)
+        for key in keys_of(unit):
+            learned = Learned(score.logit, lines.get(key[2], least), score.family)
+            said[key] = max(said.get(key, learned), learned, key=lambda one: one.risk)
     return said
 
 
 def learned_risk(site: Site) -> Finding:
     """The finding of an edit that no rule names but the classifier flags."""
-    assert site.learned is not None
-    plain = sensitive_edit(site)
-    family, words = FAMILIES.get(site.learned.family, (plain.family, ""))
-    likeness = f"The classifier takes this for {words}: " if words else "The classifier flags this: "
-    told = plain.message[:1].lower() + plain.message[1:]
     said = site.learned
-    told_by = {"logit": round(said.risk, 3), "line": round(said.line, 3), "looks_like": said.family}
+    assert said is not None
+    told = {"logit": round(said.risk, 3), "line": round(said.line, 3), "looks_like": said.family}
+    return flagged(site, LEARNED, "The classifier", said.family, told)
+
+
+def flagged(site: Site, rule: str, who: str, letter: str, told: Mapping[str, object]) -> Finding:
+    """The finding of an edit that no rule names but ``who`` flags, as an attack of that letter ("" for none).
+
+    ``told``: what goes to its evidence.
+    """
+    plain = sensitive_edit(site)
+    family, words = FAMILIES.get(letter, (plain.family, ""))
+    likeness = f"{who} takes this for {words}: " if words else f"{who} flags this: "
     return replace(
         plain,
-        rule=LEARNED,
+        rule=rule,
         family=family,
-        message=likeness + told,
-        evidence={**plain.evidence, **told_by},
-        fingerprint=fingerprint(LEARNED, plain.path, plain.fingerprint),
+        message=likeness + plain.message[:1].lower() + plain.message[1:],
+        evidence={**plain.evidence, **told},
+        fingerprint=fingerprint(rule, plain.path, plain.fingerprint),
     )

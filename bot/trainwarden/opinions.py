@@ -6,27 +6,24 @@ points at (or the riskiest of its unit) knows it; one that no rule names gets a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
-from trainwarden.learned import FAMILIES
+from trainwarden.learned import Key, flagged, key_of, keys_of
 from trainwarden.model import Finding, Opinion, Unit
-from trainwarden.rules.fingerprint import fingerprint
 from trainwarden.rules.spelling import clean
 from trainwarden.score.units import line_of
-from trainwarden.sites import Site, sensitive_edit
+from trainwarden.sites import Site
 
 SECOND = "second-opinion"
-_Key = tuple[str, str, int]
 
 
 def risks_of(units: Sequence[Unit], sites: Sequence[Site], risks: Sequence[float]) -> list[float]:
     """The risk of each unit: that of the riskiest site in it. ``risks`` are those of the sites."""
-    highest: dict[_Key, float] = {}
+    highest: dict[Key, float] = {}
     for site, risk in zip(sites, risks, strict=True):
-        if (key := _key(site)) is not None:
+        if (key := key_of(site)) is not None:
             highest[key] = max(highest.get(key, 0.0), risk)
-    return [max((highest.get(key, 0.0) for key in _keys(unit)), default=0.0) for unit in units]
+    return [max((highest.get(key, 0.0) for key in keys_of(unit)), default=0.0) for unit in units]
 
 
 def attach(
@@ -35,8 +32,8 @@ def attach(
     """Tells one site of each unit what was said: the one at the line that was named, else the riskiest."""
     ranked = sorted(zip(risks, sites, strict=True), key=lambda pair: -pair[0])
     for place, opinion in opinions.items():
-        keys = set(_keys(units[place]))
-        own = [site for _, site in ranked if _key(site) in keys]
+        keys = set(keys_of(units[place]))
+        own = [site for _, site in ranked if key_of(site) in keys]
         named = [site for site in own if site.edit is not None and line_of(site.edit) == opinion.line]
         for site in (named or own)[:1]:
             if site.opinion is None or site.opinion.nats < opinion.nats:
@@ -57,24 +54,4 @@ def told(opinion: Opinion) -> dict[str, object]:
 def second_opinion(site: Site) -> Finding:
     """The finding of an edit that no rule names but a second opinion flags."""
     assert site.opinion is not None
-    plain = sensitive_edit(site)
-    family, words = FAMILIES.get(site.opinion.technique, (plain.family, ""))
-    likeness = f"A second opinion takes this for {words}: " if words else "A second opinion flags this: "
-    return replace(
-        plain,
-        rule=SECOND,
-        family=family,
-        message=likeness + plain.message[:1].lower() + plain.message[1:],
-        evidence={**plain.evidence, **told(site.opinion)},
-        fingerprint=fingerprint(SECOND, plain.path, plain.fingerprint),
-    )
-
-
-def _keys(unit: Unit) -> Iterable[_Key]:
-    return ((unit.path, unit.member, statement.line) for statement in unit.statements if statement.edited)
-
-
-def _key(site: Site) -> _Key | None:
-    if site.edit is None or site.file is None:
-        return None
-    return site.file.path, site.edit.context.member, line_of(site.edit)
+    return flagged(site, SECOND, "A second opinion", site.opinion.technique, told(site.opinion))

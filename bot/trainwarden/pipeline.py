@@ -40,7 +40,7 @@ from trainwarden.rules.fingerprint import fingerprint
 from trainwarden.rules.schema import RuleSet
 from trainwarden.rules.spelling import clean
 from trainwarden.score.units import units_of
-from trainwarden.sites import Site, sites_of
+from trainwarden.sites import Site, signals_at, sites_of
 from trainwarden.understand import view_of
 from trainwarden.version import VERSION
 from trainwarden.view import ChangeView
@@ -99,7 +99,7 @@ def review(
     view = view_of(items, config.training_paths, config.ignore_training_paths, breadcrumb)
     found = [*match(rules, view), *_undone(history, items.kept)]
     sites = sites_of(view, found)
-    units = units_of(view) if scorer is not None or second is not None else ()
+    units = units_of(view, signals_at(sites)) if scorer is not None or second is not None else ()
     notes: tuple[str, ...] = ()
     if scorer is not None:
         attach(sites, units, scorer.score(units))

@@ -55,8 +55,17 @@ class Join:
 
     def of(self, named: float, learned: Learned) -> float:
         """The evidence of a site in nats."""
-        risk, line = (max(-MOST_LEARNED, min(MOST_LEARNED, one)) for one in (learned.risk, learned.line))
-        return self.named * named + self.risk * risk + self.line * line + self.intercept
+        return (
+            self.named * named
+            + self.risk * cut(learned.risk)
+            + self.line * cut(learned.line)
+            + self.intercept
+        )
+
+
+def cut(logit: float) -> float:
+    """The classifier's log-odds as far as they count."""
+    return max(-MOST_LEARNED, min(MOST_LEARNED, logit))
 
 
 MOST_BY_LEARNED = 0.85

@@ -7,7 +7,7 @@ alone, and that no rule names, gets a finding of its own here: ``sensitive-edit`
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from trainwarden.evidence import signals
@@ -131,6 +131,12 @@ def sites_of(view: ChangeView, findings: Iterable[Finding]) -> list[Site]:
         else:
             home.findings.append(finding)
     return made
+
+
+def signals_at(sites: Iterable[Site]) -> Callable[[FileView, Edit], frozenset[str]]:
+    """The signals of the edits of these sites, as ``evidence.signals`` told them when the sites were made."""
+    known = {id(site.edit): site.signals for site in sites if site.edit is not None}
+    return lambda _, edit: known[id(edit)]
 
 
 def _home(finding: Finding, sites: list[Site]) -> Site | None:

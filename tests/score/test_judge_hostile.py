@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from chat_server import GOOD, ChatServer, answering, chat, verdict
-from oip_server import free_port
+from local_server import free_port
 
 from trainwarden.entry.arguments import add_judging, options
 from trainwarden.model import JudgeChoice, Misuse, Opinions, Statement, Unit, Usage

@@ -9,7 +9,8 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from oip_server import TENSORS, free_port
+from local_server import free_port
+from oip_server import TENSORS
 
 from trainwarden.model import Misuse, ScorerChoice, Unfinished
 from trainwarden.score import probe, remote_http

@@ -16,6 +16,7 @@ from trainwarden.edits import align
 from trainwarden.edits.compare import Change, FileEdits, Side, Unit, flatten, pair_across
 from trainwarden.edits.deltas import Sides, deltas
 from trainwarden.guards import guards_of, loop_depth
+from trainwarden.hunks import common
 from trainwarden.parse.names import Scope, normal
 from trainwarden.parse.nodes import Node
 from trainwarden.roles import statement_roles
@@ -30,8 +31,8 @@ class LineMap:
 
     def __init__(self, before: Sequence[str], after: Sequence[str]) -> None:
         self._last = max(1, len(after))
-        start = _common(before, after)
-        end = _common(before[start:][::-1], after[start:][::-1])
+        start = common(before, after)
+        end = common(before[start:][::-1], after[start:][::-1])
         middle = SequenceMatcher(
             None, before[start : len(before) - end], after[start : len(after) - end], len(before) > 3000
         )
@@ -53,15 +54,6 @@ class LineMap:
             return self._last
         a, b, _ = self._blocks[place]
         return min(self._last, b + max(base_line - a, 0) + 1)
-
-
-def _common(left: Sequence[str], right: Sequence[str]) -> int:
-    count = 0
-    for a, b in zip(left, right, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
 
 
 @dataclass(slots=True)

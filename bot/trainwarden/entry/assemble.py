@@ -105,11 +105,7 @@ def _history(source: Source, options: Options) -> History | None:
 
 def _scorer(config: Config, options: Options) -> Scorer | None:
     """What computes the learned risk, kept warm. Only the operator says where: see ``Config.scorer``."""
-    if config.scorer is not None and options.config_file is None:
-        message = (
-            "`scorer` in a repository's config says which machine is sent code, and is for the operator only"
-        )
-        raise Misuse(message, "put it in the operator's own file and name that with --config")
+    _for_the_operator_only("scorer", config.scorer, options)
     if config.model == "required" and not options.model:
         raise Misuse("the policy requires the model, but it was left out", "do not give --no-model")
     if config.model == "off" or not options.model:
@@ -121,11 +117,7 @@ def _scorer(config: Config, options: Options) -> Scorer | None:
 
 def _second(config: Config, options: Options) -> SecondReader | None:
     """Who gives second opinions, kept warm. Only the operator says who: see ``Config.judge``."""
-    if config.judge is not None and options.config_file is None:
-        message = (
-            "`judge` in a repository's config says which machine is sent code, and is for the operator only"
-        )
-        raise Misuse(message, "put it in the operator's own file and name that with --config")
+    _for_the_operator_only("judge", config.judge, options)
     choice = _chosen(config.judge or JudgeChoice(), options.judge)
     if choice.url is None:
         if options.judge.model:
@@ -134,6 +126,15 @@ def _second(config: Config, options: Options) -> SecondReader | None:
             )
         return None
     return _opened(replace(choice, patience=min(choice.patience, options.seconds * PATIENCE_SHARE)))
+
+
+def _for_the_operator_only(key: str, configured: object, options: Options) -> None:
+    """Raises ``Misuse`` when a repository's own config, not the operator's file, says where code is sent."""
+    if configured is not None and options.config_file is None:
+        message = (
+            f"`{key}` in a repository's config says which machine is sent code, and is for the operator only"
+        )
+        raise Misuse(message, "put it in the operator's own file and name that with --config")
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from difflib import SequenceMatcher
 
+from trainwarden.hunks import common
+
 
 def split(data: bytes) -> list[bytes]:
     """The lines of a file with their ends."""
@@ -17,9 +19,9 @@ def split(data: bytes) -> list[bytes]:
 def changed(before: bytes, after: bytes) -> tuple[int, ...]:
     """The new or replaced lines of ``after`` (1-based), and for a removal the line after the gap."""
     old, new = split(before), split(after)
-    head = _common(old, new)
+    head = common(old, new)
     old, new = old[head:], new[head:]
-    tail = _common(old[::-1], new[::-1])
+    tail = common(old[::-1], new[::-1])
     old, new = old[: len(old) - tail], new[: len(new) - tail]
     last = max(1, head + len(new) + tail)
     hit: set[int] = set()
@@ -33,13 +35,3 @@ def moved(before: bytes, after: bytes) -> tuple[int, int]:
     """How many lines are added and removed, order aside: a moved line counts as neither."""
     old, new = Counter(split(before)), Counter(split(after))
     return (new - old).total(), (old - new).total()
-
-
-def _common(left: list[bytes], right: list[bytes]) -> int:
-    """How many lines both start with."""
-    count = 0
-    for one, other in zip(left, right, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count

@@ -17,11 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trainwarden.evaluate import casefile, fixes, ordinary
-from trainwarden.evaluate.assembly import Material, Selection, assemble
-from trainwarden.evaluate.mirrors import Mirrors
 from trainwarden.evaluate.ordinary import parse_splits
-from trainwarden.lab.examples import read
+from trainwarden.lab.examples import read_cases, read_choose
 from trainwarden.lab.fit import Example, Fitted, Floats, Held, Settings, cross_validated, fit, recall
 from trainwarden.resources import rules_dir
 from trainwarden.rules.noise import write_measured
@@ -54,11 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m trainwarden.lab.calibrate", description=__doc__)
-    parser.add_argument("--cases", nargs="+", default=[], metavar="FILE")
-    parser.add_argument("--fixes", metavar="FILE")
-    parser.add_argument("--ordinary", required=True, metavar="FILE")
-    parser.add_argument("--mirrors", required=True, metavar="DIR")
-    parser.add_argument("--repos", required=True, metavar="FILE", help="owner/name and split, tab-separated")
+    parser.add_argument("--cases", nargs="+", default=[], type=Path, metavar="FILE")
+    parser.add_argument("--fixes", type=Path, metavar="FILE")
+    parser.add_argument("--ordinary", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--mirrors", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--repos", required=True, type=Path, metavar="FILE", help="owner/name and split, tab-separated"
+    )
     parser.add_argument("--write-measured", action="store_true", help="into the rule files, too")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", default="rules/evidence.json", metavar="FILE")
@@ -66,20 +65,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _examples(arguments: argparse.Namespace) -> list[Example]:
-    splits = parse_splits(Path(arguments.repos).read_bytes(), arguments.repos)
-    chosen = frozenset(name for name, split in splits.items() if split == "choose")
-    material = Material(
-        cases=tuple(c for name in arguments.cases for c in casefile.parse(Path(name).read_bytes(), name)),
-        fixes=fixes.parse(Path(arguments.fixes).read_bytes(), arguments.fixes) if arguments.fixes else (),
-        ordinary=ordinary.parse(Path(arguments.ordinary).read_bytes(), arguments.ordinary),
-    )
-    assembled = assemble(material, Selection(repos=chosen, python=True), Mirrors(Path(arguments.mirrors)))
-    made = []
-    for one in read(assembled.samples, arguments.jobs):
-        made.append(one.example)
-        sys.stderr.write(f"\r{len(made)} of {len(assembled.samples)} changes read")
-    sys.stderr.write("\n")
-    return made
+    splits = parse_splits(arguments.repos.read_bytes(), str(arguments.repos))
+    listed = (arguments.fixes, arguments.ordinary, arguments.mirrors)
+    read = read_choose(read_cases(arguments.cases), *listed, splits, arguments.jobs)
+    return [one.example for one in read]
 
 
 def _write_measured(learned: Sequence[Example]) -> None:

@@ -6,7 +6,6 @@ Every figure is made here; none is typed. Intervals are 95 %, by bootstrap.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +27,9 @@ from trainwarden.lab.measure import (
     pairs_right,
 )
 from trainwarden.lab.network import Classifier
+from trainwarden.lab.rows import KINDS
 from trainwarden.lab.splits import HELD_OUT_FAMILIES, held_out, split_of
-from trainwarden.lab.train import KINDS, risks
+from trainwarden.lab.train import risks
 from trainwarden.score.features import LONGEST, Encoder
 
 MOST_ORDINARY = 12_000
@@ -220,11 +220,6 @@ def _precision(material: Material) -> str:
     lines += ["| | largest | mean |", "|---|---|---|"]
     lines += [f"| {name} | {one.largest:.2g} | {one.mean:.2g} |" for name, one in material.deviations.items()]
     return "\n".join(lines) + "\n"
-
-
-def counted(data: Dataset) -> Counter[str]:
-    """Rows by technique, for those who look for what is missing."""
-    return Counter(data.meta[:, 2].tolist())
 
 
 _BLIND = """## Against the marks

@@ -6,12 +6,18 @@ review.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 
 from trainwarden.config import Config
+from trainwarden.evaluate import casefile, fixes, ordinary
+from trainwarden.evaluate.assembly import Material, Selection, assemble
+from trainwarden.evaluate.casefile import Case
+from trainwarden.evaluate.mirrors import Mirrors
 from trainwarden.evaluate.sample import NEAR, SABOTAGE, Sample
 from trainwarden.git import open_source
 from trainwarden.lab.fit import Example, Instance
@@ -21,7 +27,7 @@ from trainwarden.policy import counted, default_weight
 from trainwarden.rules.engine import match
 from trainwarden.rules.schema import RuleSet, load_rules
 from trainwarden.score.units import units_of
-from trainwarden.sites import Site, sites_of, span
+from trainwarden.sites import Site, signals_at, sites_of, span
 from trainwarden.understand import view_of
 
 _GROUPS = {
@@ -57,6 +63,37 @@ class Read:
         return replace(self.example, instances=instances)
 
 
+def read_cases(files: Iterable[Path]) -> tuple[Case, ...]:
+    """The cases of some files. Raises ``Misuse``."""
+    return tuple(case for file in files for case in casefile.parse(file.read_bytes(), str(file)))
+
+
+def read_choose(
+    cases: Sequence[Case],
+    fixed: Path | None,
+    commits: Path,
+    mirrors: Path,
+    splits: Mapping[str, str],
+    jobs: int,
+) -> Iterator[Read]:
+    """Cases, a table of fixes and a list of ordinary commits, as far as they lie in repositories of *choose*.
+
+    Tells its progress on standard error. Raises ``CaseFailure`` and ``Misuse``.
+    """
+    chosen = frozenset(name for name, split in splits.items() if split == "choose")
+    material = Material(
+        cases=tuple(cases),
+        fixes=fixes.parse(fixed.read_bytes(), str(fixed)) if fixed is not None else (),
+        ordinary=ordinary.parse(commits.read_bytes(), str(commits)),
+    )
+    with Mirrors(mirrors) as clones:
+        samples = assemble(material, Selection(repos=chosen, python=True), clones).samples
+    for done, one in enumerate(read(samples, jobs), 1):
+        sys.stderr.write(f"\r{done} of {len(samples)} changes read")
+        yield one
+    sys.stderr.write("\n")
+
+
 def read(samples: Sequence[Sample], jobs: int) -> Iterator[Read]:
     """Each sample understood, in order. Raises whatever a sample that cannot be read raises."""
     with get_context("fork").Pool(jobs) as pool:
@@ -70,7 +107,7 @@ def read_one(sample: Sample) -> Read:
     sites = sites_of(view, match(_bundled(), view))
     instances = tuple(_instance(site, sample) for site in sites)
     example = Example(sample.id, sample.repo, _GROUPS[sample.group], instances)
-    return Read(example, tuple(map(key_of, sites)), units_of(view))
+    return Read(example, tuple(map(key_of, sites)), units_of(view, signals_at(sites)))
 
 
 def _bundled() -> RuleSet:

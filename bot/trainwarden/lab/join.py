@@ -19,15 +19,12 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from trainwarden.evaluate import casefile, fixes, ordinary
-from trainwarden.evaluate.assembly import Material, Selection, assemble
-from trainwarden.evaluate.mirrors import Mirrors
 from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.lab.calibrate import figures, risk_scale
-from trainwarden.lab.examples import Read, read
+from trainwarden.lab.examples import Read, read_cases, read_choose
 from trainwarden.lab.fit import SABOTAGE, Example, Fitted, Floats, Held, Instance, Settings, fit, total
 from trainwarden.lab.splits import held_out, split_of
-from trainwarden.policy import MOST_LEARNED, Join
+from trainwarden.policy import Join, cut
 from trainwarden.score.artifact import load
 from trainwarden.score.embedded import Embedded
 
@@ -58,8 +55,7 @@ def parts(example: Example, fitted: Fitted) -> Parts:
 
 def _row(instance: Instance, fitted: Fitted) -> tuple[float, float, float]:
     risk, line = instance.learned or (0.0, 0.0)
-    low, high = -MOST_LEARNED, MOST_LEARNED
-    return fitted.of(instance), min(high, max(low, risk)), min(high, max(low, line))
+    return fitted.of(instance), cut(risk), cut(line)
 
 
 def fit_join(changes: Sequence[Parts]) -> Floats:
@@ -88,9 +84,9 @@ def fit_join(changes: Sequence[Parts]) -> Floats:
 
 
 def evidence(change: Parts, weights: Floats) -> Floats:
-    """The evidence of each site, as ``policy.Join`` adds it up."""
+    """The evidence of each site, as ``policy`` adds it up: where the classifier was silent, the named one alone."""
     joined = change.columns @ weights[:3] + weights[3]
-    return np.asarray(np.where(change.spoken > 0, joined, weights[0] * change.columns[:, 0]))
+    return np.asarray(np.where(change.spoken > 0, joined, change.columns[:, 0]))
 
 
 def held(changes: Sequence[Parts], weights: Floats, settings: Settings) -> Held:
@@ -138,19 +134,9 @@ def _read(options: argparse.Namespace, splits: Mapping[str, str]) -> list[Read]:
     if options.cache is not None and options.cache.exists():
         kept: list[Read] = pickle.loads(options.cache.read_bytes())
         return kept
-    chosen = frozenset(name for name, split in splits.items() if split == "choose")
-    cases = [case for file in options.cases for case in casefile.parse(file.read_bytes(), file.name)]
-    material = Material(
-        cases=tuple(case for case in cases if not held_out(case.technique)),
-        fixes=fixes.parse(options.fixes.read_bytes(), str(options.fixes)) if options.fixes else (),
-        ordinary=ordinary.parse(options.ordinary.read_bytes(), str(options.ordinary)),
-    )
-    with Mirrors(options.mirrors) as mirrors:
-        assembled = assemble(material, Selection(repos=chosen, python=True), mirrors)
-    found = []
-    for one in read(assembled.samples, options.jobs):
-        found.append(one)
-        sys.stderr.write(f"\r{len(found)} of {len(assembled.samples)} changes read")
+    cases = (case for case in read_cases(options.cases) if not held_out(case.technique))
+    listed = (options.fixes, options.ordinary, options.mirrors)
+    found = list(read_choose(tuple(cases), *listed, splits, options.jobs))
     if options.cache is not None:
         options.cache.write_bytes(pickle.dumps(found))
     return found

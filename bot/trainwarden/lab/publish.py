@@ -25,6 +25,7 @@ from trainwarden.lab.card import Material, card
 from trainwarden.lab.dataset import Dataset
 from trainwarden.lab.measure import Floats
 from trainwarden.lab.network import Classifier
+from trainwarden.lab.rows import KINDS
 from trainwarden.lab.train import Plan, build, risks
 from trainwarden.score import probe
 from trainwarden.score.artifact import seal
@@ -55,9 +56,8 @@ def load(run: Path) -> Classifier:
     return model
 
 
-def publish(run: Path, to: Path, tune: Dataset) -> Mapping[str, export.Deviation]:
+def publish(model: Classifier, run: Path, to: Path, tune: Dataset) -> Mapping[str, export.Deviation]:
     """Writes every file but card and seal. Raises ``ValueError`` when fp32 itself strays from PyTorch."""
-    model = load(run)
     rng = np.random.default_rng(0)
     batches = [tune.batch(rng.choice(len(tune), 24)) for _ in range(_CHECKED)]
     with tempfile.TemporaryDirectory() as scratch:
@@ -89,11 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Publishes a run and writes its card. Prints the digest."""
     options = _arguments(argv)
     splits = dict(parse_splits(options.repos.read_bytes(), str(options.repos)))
-    tune = Dataset.joined(
-        [Dataset.load(options.run / f"tune-{kind}.npz") for kind in ("ordinary", "planted", "cases")]
-    )
-    deviations = publish(options.run, options.out, tune)
-    material = Material(options.run, options.rows, splits, load(options.run), deviations)
+    tune = Dataset.joined([Dataset.load(options.run / f"tune-{kind}.npz") for kind in KINDS])
+    model = load(options.run)
+    deviations = publish(model, options.run, options.out, tune)
+    material = Material(options.run, options.rows, splits, model, deviations)
     (options.out / "card.md").write_text(card(material), encoding="utf-8")
     probe.write(options.out)
     sys.stdout.write(f"{seal(options.out)}\n")

@@ -47,6 +47,8 @@ _RIDING = 0.35
 
 _FEW, _PREVAILING = 4, 0.015
 """An operator rests while it has planted more than this share of a repository's sabotage."""
+KINDS = ("ordinary", "planted", "cases")
+"""The kinds of rows that are kept, each in a folder of its own."""
 Task = TypeVar("Task")
 _ANYWHERE = frozenset("LMN")
 """Families whose operators find a place in almost any code."""
@@ -216,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Makes the rows that are not there yet."""
     options = _arguments(argv)
     splits = parse_splits(options.repos.read_bytes(), str(options.repos))
-    for kind in ("ordinary", "planted", "cases"):
+    for kind in KINDS:
         (options.out / kind).mkdir(parents=True, exist_ok=True)
     if options.cases or options.fixes:
         _cases(options, splits)

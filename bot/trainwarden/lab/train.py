@@ -29,6 +29,7 @@ from trainwarden.lab.dataset import Array, Batch, Dataset, encode
 from trainwarden.lab.initial import token_vectors
 from trainwarden.lab.network import Classifier, Shape
 from trainwarden.lab.objective import Guesser, loss, pretraining_loss
+from trainwarden.lab.rows import KINDS
 from trainwarden.lab.splits import Split, held_out, split_of
 from trainwarden.lab.vocabulary import known_signals, train_tokenizer
 from trainwarden.score.features import Encoder
@@ -37,7 +38,6 @@ TOKENS = 4096
 """Tokens of a batch, padding included."""
 SHARES = {"ordinary": 0.24, "reversed": 0.05, "mined": 0.13, "planted": 0.46, "cases": 0.12}
 """What a batch of fine-tuning is made of, by items; a sabotage comes with its honest counterparts."""
-KINDS = ("ordinary", "planted", "cases")
 _SAVE_EVERY = 250
 _POOL = 4096
 
@@ -94,7 +94,7 @@ class Mixture:
     def __init__(self, data: dict[str, Dataset], seed: int) -> None:
         self._data = data
         self._rng = np.random.default_rng(seed)
-        plain, planted, cases = (data[f"train-{kind}"] for kind in ("ordinary", "planted", "cases"))
+        plain, planted, cases = (data[f"train-{kind}"] for kind in KINDS)
         self._items: dict[str, tuple[str, list[Array]]] = {
             "ordinary": ("train-ordinary", _single(plain.of("ordinary"))),
             "reversed": ("train-ordinary", _single(plain.of("reversed"))),

@@ -90,9 +90,7 @@ def measure(name: str, run: Run, batch: int, length: int, seconds: float) -> Mea
         before = time.perf_counter()
         run()
         times.append(time.perf_counter() - before)
-    cuts = statistics.quantiles(times, n=100, method="inclusive")
-    p50, p95, p99 = (1000 * cuts[place - 1] for place in (50, 95, 99))
-    return Measured(name, batch, length, batch * len(times) / sum(times), p50, p95, p99)
+    return Measured(name, batch, length, batch * len(times) / sum(times), *_milliseconds(times))
 
 
 def as_served(scorer: Embedded, changes: Sequence[Sequence[Encoded]]) -> Measured:
@@ -105,11 +103,17 @@ def as_served(scorer: Embedded, changes: Sequence[Sequence[Encoded]]) -> Measure
         scorer.score_encoded(change)
         times.append(time.perf_counter() - before)
     units = [unit for change in changes for unit in change]
-    cuts = statistics.quantiles(times, n=100, method="inclusive")
-    p50, p95, p99 = (1000 * cuts[place - 1] for place in (50, 95, 99))
     median = round(statistics.median(len(unit.ids) for unit in units))
     share = round(len(units) / len(changes))
-    return Measured("as served, a change at a time", share, median, len(units) / sum(times), p50, p95, p99)
+    return Measured(
+        "as served, a change at a time", share, median, len(units) / sum(times), *_milliseconds(times)
+    )
+
+
+def _milliseconds(times: Sequence[float]) -> tuple[float, float, float]:
+    """The 50th, 95th and 99th of a hundred."""
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    return 1000 * cuts[49], 1000 * cuts[94], 1000 * cuts[98]
 
 
 def _of_length(unit: Encoded, length: int) -> Encoded:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -41,15 +41,20 @@ ADDED: UnitTag = "added"
 Lexemes = tuple[tuple[str, UnitTag], ...]
 
 
-def units_of(view: ChangeView) -> tuple[Unit, ...]:
-    """The units of every Python file of the change, in path and line order."""
+def units_of(
+    view: ChangeView, signals_of: Callable[[FileView, Edit], frozenset[str]] = signals
+) -> tuple[Unit, ...]:
+    """The units of every Python file of the change, in path and line order.
+
+    ``signals_of``: for those who know the signals of the view's edits already (``sites.signals_at``).
+    """
     found: list[Unit] = []
     for file in view.files:
         members: dict[str, list[Edit]] = defaultdict(list)
         for edit in file.edits:
             members[edit.context.member].append(edit)
         for name, edits in members.items():
-            found.extend(_Member(file, name, edits).units())
+            found.extend(_Member(file, name, edits, signals_of).units())
     return tuple(found)
 
 
@@ -73,8 +78,14 @@ class _Row:
 
 
 class _Member:
-    def __init__(self, file: FileView, name: str, edits: Sequence[Edit]) -> None:
-        self._file, self._name, self._edits = file, name, edits
+    def __init__(
+        self,
+        file: FileView,
+        name: str,
+        edits: Sequence[Edit],
+        signals_of: Callable[[FileView, Edit], frozenset[str]],
+    ) -> None:
+        self._file, self._name, self._edits, self._signals_of = file, name, edits, signals_of
         self._after = {id(edit.after): edit for edit in edits if edit.after is not None}
         self._before = {id(edit.before): edit for edit in edits if edit.before is not None}
 
@@ -96,7 +107,7 @@ class _Member:
         for i in group:
             edit = rows[i].edit
             if edit is not None:
-                told |= signals(self._file, edit)
+                told |= self._signals_of(self._file, edit)
         return Unit(self._file.path, self._name, statements, tuple(sorted(told)))
 
     # -- the merged member
