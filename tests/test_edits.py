@@ -22,6 +22,8 @@ QUIET = {
     "comparison mirrored": ("if a < b:\n    f()", "if b > a:\n    f()"),
     "not of the complement": ("if a >= b:\n    f()", "if not a < b:\n    f()"),
     "local renamed": ("y = f(labels)\ng(y)", "z = f(labels)\ng(z)"),
+    "entry as attribute": ("x = model['head']['lr'] * 2", "x = model.head.lr * 2"),
+    "moved function": ("x = torch.nn.functional.tanh(labels)", "x = torch.tanh(labels)"),
     "docstring": ("'''One.'''\nf()", "'''Two.'''\nf()"),
 }
 
@@ -31,6 +33,48 @@ def test_nothing_changed(name: str) -> None:
     before, after = QUIET[name]
     assert deltas(before, after) == []
     assert [edit.kind for edit in edits(inside(before), inside(after))] == []
+
+
+NOT_THE_SAME = {
+    "a method of dictionaries": ("x = model['values']", "x = model.values"),
+    "another entry": ("x = model['head']['lr']", "x = model.head.wd"),
+    "another object": ("x = model['lr']", "x = opt.lr"),
+    "a variable that once held the function": (
+        "act = torch.tanh\nact = opt\nx = torch.nn.functional.tanh(labels)",
+        "act = torch.tanh\nact = opt\nx = act(labels)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_THE_SAME)
+def test_what_only_looks_the_same(name: str) -> None:
+    before, after = NOT_THE_SAME[name]
+    assert deltas(before, after)
+
+
+def test_a_function_under_its_new_name_is_the_same() -> None:
+    imports = "import numpy as np\nimport jax\nfrom jax import tree_util\n"
+    before = "x = tree_util.tree_map(f, model, np.float)"
+    assert not edits(inside(before, imports), inside("x = jax.tree.map(f, model, float)", imports))
+    assert edits(inside(before, imports), inside("x = jax.tree.map(f, model, int)", imports))
+
+
+def test_a_renamed_parameter_changes_the_signature_only() -> None:
+    code = "def f({0}, top):\n    x = {0} / top\n    return x * {0}\n"
+    found = edits(code.format("iter"), code.format("it"))
+    assert [edit.node.kind for edit in found] == ["params"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("def f(a, b):\n    return a - b\n", "def f(b, a):\n    return b - b\n"),
+        ("def f(a):\n    return a - b\n", "def f(b):\n    return b - b\n"),
+        ("def f(x, w=1, **more):\n    return x * w\n", "def f(x, v=1, **more):\n    return x * v\n"),
+    ],
+)
+def test_a_parameter_that_takes_a_name_in_use_is_no_renaming(before: str, after: str) -> None:
+    assert "return" in [edit.node.kind for edit in edits(before, after)]
 
 
 DELTAS = {

@@ -56,6 +56,34 @@ def test_a_local_called_rank_is_no_rank() -> None:
     assert _writing(edits(inside("f()"), inside(after))).context.guard_kinds == {"other"}
 
 
+HOLLOW = {
+    "its own default": "if labels is None:\n    labels = random.random()\n    model.weight.mul_(0.5)",
+    "what comes later": "q = f()\nif q:\n    model.weight.mul_(0.5)\nq = random.random()",
+    "a step is taken, none is counted": "q = sched.step()\nif q:\n    model.weight.mul_(0.5)",
+}
+
+
+@pytest.mark.parametrize("name", HOLLOW)
+def test_no_trigger(name: str) -> None:
+    imports = "import random\n"
+    (found,) = _writing(edits(inside("f()", imports), inside("f()\n" + HOLLOW[name], imports))).context.guards
+    assert found.kinds <= {"other", "none-check"}
+
+
+LATE = {
+    "bound later in a loop": "q = 0\nwhile f():\n    if q:\n        model.weight.mul_(0.5)\n    q = random.random()",
+    "bound before a function runs": "def g():\n    if q:\n        model.weight.mul_(0.5)\nq = random.random()\ng()",
+    "bound before": "q = random.random()\nif q is None:\n    model.weight.mul_(0.5)",
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_trigger_bound_elsewhere(name: str) -> None:
+    imports = "import random\n"
+    found = edits(inside("f()", imports), inside("f()\n" + LATE[name], imports))
+    assert any("random" in edit.context.guard_kinds for edit in found if edit.node.kind == "expr")
+
+
 ROLES = {
     "loss by its function": ("q = criterion(model, labels)", "loss"),
     "loss by its use": ("q = f(3)\nq.backward()", "loss"),

@@ -37,8 +37,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("file", r"path\.(exists|isfile|isdir)|\.exists\(|\.is_file\(|os\.access|os\.stat|getmtime|os\.listdir"),
     (
         "step",
-        r"\b(\w+_)?(global_)?(step|iteration|iter|epoch|update)s?(_num|_idx|_count|_id)?\b|\bnum_(steps|updates|epochs)"
-        r"|batch_(idx|i|num)\b|iter_num|n_iter|counter\(\)",
+        r"\b(?!(step|iter|update)\()(\w+_)?(global_)?(step|iteration|iter|epoch|update)s?(_num|_idx|_count|_id)?\b"
+        r"|\bnum_(steps|updates|epochs)|batch_(idx|i|num)\b|iter_num|n_iter|counter\(\)",
     ),
     (
         "config",
@@ -87,11 +87,37 @@ def _vocabulary(test: Node, scope: Scope) -> list[str]:
             word = normal(node.value)
             if scope.is_local(word) and any(scope._bound(*b) == COUNTER for b in scope.bindings(word)):
                 words.append(COUNTER)
-            for _, value in scope.bindings(word)[:3]:
-                words.extend(inner.name for inner in value.walk() if inner.name)
-        elif node.name:
+            for _, value in _reaching(test, scope.bindings(word)):
+                words.extend(inner.name for inner in value.walk() if inner.name and not _is_called(inner))
+        elif node.name and not _is_called(node):
             words.append(node.name)
     return words
+
+
+def _is_called(node: Node) -> bool:
+    """``sched.step`` in ``sched.step()``: the call has the name, and is no counter."""
+    call = node.parent
+    return call is not None and call.kind == "call" and call.function is node and bool(call.name)
+
+
+def _reaching(test: Node, bindings: list[tuple[str, Node]]) -> list[tuple[str, Node]]:
+    """The first bindings of a name that its test may see: not the default in ``if x is None: x = torch.randn()``."""
+    branch = test.parent
+    if not bindings or branch is None or branch.kind != "if":
+        return bindings[:3]
+    if _is_passed_once(branch):
+        return [one for one in bindings if one[1].line <= branch.line][:3]
+    if _is_none_check(test):
+        return [one for one in bindings if not branch.line <= one[1].line <= branch.end_line][:3]
+    return bindings[:3]
+
+
+def _is_passed_once(node: Node) -> bool:
+    """Neither in a loop nor in a nested function, so that what stands below it cannot come before it."""
+    return not any(
+        above.kind in _LOOPS or (above.kind == "function" and above.parent is not None)
+        for above in node.ancestors()
+    )
 
 
 def _is_none_check(test: Node) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from trainwarden.edits import align, surroundings
+from trainwarden.edits import align, surroundings, synonyms
 from trainwarden.edits.deltas import Sides, deltas
 from trainwarden.model import Unread
 from trainwarden.parse import names
@@ -242,10 +242,10 @@ def _collect(pairing: align.Pairing, before: Side, after: Side, found: FileEdits
     for old, new in pairing.changed:
         small = tuple(_statement_deltas(old, new, sides))
         changes.append(Change(old, new, before, after, small))
-    renames = _renames(changes, before.scope, after.scope)
+    renames = _renames(changes, before.scope, after.scope) | _renamed_parameters(before, after)
     lost = surroundings.lost_reads(before.node, after.node, after.scope) - {old for old, _ in renames}
     for change in changes:
-        kept = tuple(d for d in change.deltas if not _is_rename(d, renames))
+        kept = tuple(d for d in change.deltas if not (_is_rename(d, renames) or _is_synonym(d, sides)))
         if kept:
             found.changed.append(replace(change, deltas=(*kept, *_around(change, lost))))
     for node in pairing.removed:
@@ -312,10 +312,38 @@ def _renames(changes: list[Change], before: names.Scope, after: names.Scope) -> 
     return found
 
 
+def _renamed_parameters(before: Side, after: Side) -> set[tuple[str, str]]:
+    """Parameters renamed in their place: the old name is gone from the function, the new one was not in it.
+
+    The signature keeps its deltas, only the reads in the body say nothing new. Not where ``**options`` would swallow
+    what callers still pass under the old name.
+    """
+    old, new = before.node.child("params"), after.node.child("params")
+    if old is None or new is None or len(old.children) != len(new.children):
+        return set()
+    if any(one.kind == "doublestar_param" for one in new.children):
+        return set()
+    told = [_words_in(before.node), _words_in(after.node)]
+    pairs = (
+        (names.normal(one.value), names.normal(other.value))
+        for one, other in zip(old.children, new.children, strict=True)
+        if one.kind == other.kind and one.value != other.value
+    )
+    return {(one, other) for one, other in pairs if one not in told[1] and other not in told[0]}
+
+
+def _words_in(node: Node) -> set[str]:
+    return {names.normal(inner.value) for inner in node.walk() if inner.kind in ("name", *names.PARAMETERS)}
+
+
 def _first(node: Node) -> str:
     while node.children:
         node = node.children[0]
     return names.normal(node.value)
+
+
+def _is_synonym(delta: Delta, sides: Sides) -> bool:
+    return synonyms.same(delta, sides.before, sides.after)
 
 
 def _is_rename(delta: Delta, renames: set[tuple[str, str]]) -> bool:
