@@ -333,6 +333,30 @@ def test_parameters_fill_conditions_and_message() -> None:
     assert lines(strict, view) == []
 
 
+MESSAGES = [
+    ("{before} is now {after}", "changed m @3: f(1) => f(2)", "f(1) is now f(2)"),
+    ("{before} is now {after}", "removed m @3: f(1)", "f(1) is gone"),
+    ("{before} became {after}", "added m @3: f(2)", "f(2) is new"),
+    ("read elsewhere: {after}", "removed m @3: f(1)", "read elsewhere"),
+    ("{before}{after} runs at random", "changed m @3: f(1) => f(2)", "f(2) runs at random"),
+    ("{before}{after} runs at random", "removed m @3: f(1)", "f(1) runs at random"),
+]
+
+
+@pytest.mark.parametrize(("template", "view", "said"), MESSAGES)
+def test_a_message_speaks_of_the_sides_there_are(template: str, view: str, said: str) -> None:
+    """No sentence ends in nothing."""
+    (found,) = judged(rule(f"when: {{edit: {{pattern: 'f(...)'}}}}\nmessage: '{template}'"), view)
+    assert found.message == said
+
+
+def test_what_is_lost_is_told_by_its_statement() -> None:
+    """The arguments of a call that is gone say too little."""
+    probe = rule("when: {lost: {fact: event.backward}}\nmessage: 'gone: {before}'")
+    view = "before m loss event.backward =  @8\nremoved m @8 base=8: loss.backward()"
+    assert [found.message for found in judged(probe, view)] == ["gone: loss.backward()"]
+
+
 def test_deleted_file() -> None:
     """On the base side, at the base's lines."""
     (found,) = judged(when("{edit: {kind: removed}}"), "file a.py status=deleted\nremoved m @8 base=11: f(1)")

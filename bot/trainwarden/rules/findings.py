@@ -14,6 +14,8 @@ from trainwarden.rules.spelling import clean, spell
 
 MOST_PLACES = 12
 _SLOT = re.compile(r"\{([A-Za-z_]\w*)\}")
+_BECAME = re.compile(r"\{before\} (?:is now|became|gave way to|is counted as) \{after\}")
+_LAST = re.compile(r":\s*\{(\w+)\}$")
 BUILT_IN = frozenset(
     {
         "before", "after", "member", "path", "fact", "subject", "value", "ratio", "guard", "guards", "detail",
@@ -72,8 +74,24 @@ def _member(site: Site) -> str:
 
 def _message(rule: Rule, hit: Hit) -> str:
     words = _words(rule, hit)
-    template = rule.message or rule.title
+    template = _one_sided(rule.message or rule.title, words)
     return clean(_SLOT.sub(lambda m: words.get(m.group(1), _missing(m.group(1))), template), 400)
+
+
+def _one_sided(template: str, words: Mapping[str, str]) -> str:
+    """The template for what one side only has: no "it is now " with nothing behind it, no colon at the end.
+
+    ``{before}{after}`` is for whichever there is; of both, the new one.
+    """
+    before, after = bool(words.get("before")), bool(words.get("after"))
+    template = template.replace("{before}{after}", "{after}" if after else "{before}")
+    if before and not after:
+        template = _BECAME.sub("{before} is gone", template)
+    elif after and not before:
+        template = _BECAME.sub("{after} is new", template)
+    last = _LAST.search(template)
+    gone = last is not None and last.group(1) in BUILT_IN and not words.get(last.group(1))
+    return _LAST.sub("", template) if gone else template
 
 
 def _missing(name: str) -> str:

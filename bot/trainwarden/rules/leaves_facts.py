@@ -14,6 +14,7 @@ from trainwarden.model import Fact, Shift
 from trainwarden.rules.fingerprint import fact_key
 from trainwarden.rules.hits import Ask, Condition, Hit, Site
 from trainwarden.rules.index import FileIndex
+from trainwarden.rules.spelling import spell
 from trainwarden.rules.values import Scalar, comparison, globs, member_globs, ratio, ratio_either_way, wanted
 
 Spec = Mapping[str, Any]
@@ -231,8 +232,11 @@ def _shift_evidence(label: str, shift: Shift) -> dict[str, object]:
     if pair is not None:
         times = ratio(*pair)
         found["ratio"] = round(times, 6) if times != float("inf") else "infinite"
-    if shift.fact.guards:
-        found["guards"] = list(shift.fact.guards)
+    guards = list(shift.fact.guards)
+    if shift.before is not None and shift.after is not None:
+        guards = sorted(set(shift.after.guards) - set(shift.before.guards)) or guards
+    if guards:
+        found["guards"] = guards
     return found
 
 
@@ -338,6 +342,16 @@ def lost_fact_leaf(spec: Spec, label: str) -> Condition:
                     continue
                 site = fact_site(file, fact, "base")
                 if ask.region.holds(site):
-                    yield Hit((site,), ask.captures, (_shift_evidence(label, shift),))
+                    yield Hit((site,), ask.captures, (_lost_evidence(label, shift, site),))
 
     return hits
+
+
+def _lost_evidence(label: str, shift: Shift, site: Site) -> dict[str, object]:
+    """What is lost is told by its statement: the arguments of ``backward()`` say nothing."""
+    found = _shift_evidence(label, shift)
+    edit = site.edit.edit if site.edit is not None else None
+    if edit is not None and edit.before is not None:
+        found["before"] = spell(edit.before)
+    found["after"] = ""
+    return found
