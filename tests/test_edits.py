@@ -24,6 +24,8 @@ QUIET = {
     "local renamed": ("y = f(labels)\ng(y)", "z = f(labels)\ng(z)"),
     "entry as attribute": ("x = model['head']['lr'] * 2", "x = model.head.lr * 2"),
     "moved function": ("x = torch.nn.functional.tanh(labels)", "x = torch.tanh(labels)"),
+    "text put together": ("x = 'a/' + labels + '.pt'", "x = f'a/{labels}.pt'"),
+    "text filled in": ("x = 'a/{}.pt'.format(labels)", "x = f'a/{labels}.pt'"),
     "docstring": ("'''One.'''\nf()", "'''Two.'''\nf()"),
 }
 
@@ -38,6 +40,10 @@ def test_nothing_changed(name: str) -> None:
 NOT_THE_SAME = {
     "a method of dictionaries": ("x = model['values']", "x = model.values"),
     "another entry": ("x = model['head']['lr']", "x = model.head.wd"),
+    "another text": ("x = 'a/' + labels + '.pt'", "x = f'b/{labels}.pt'"),
+    "another value in a text": ("x = 'a/' + labels + '.pt'", "x = f'a/{rank}.pt'"),
+    "a format": ("x = f'{labels:3}' + 'b'", "x = f'{labels:4}b'"),
+    "a sum of two values": ("x = labels + rank", "x = f'{labels}{rank}'"),
     "another object": ("x = model['lr']", "x = opt.lr"),
     "a variable that once held the function": (
         "act = torch.tanh\nact = opt\nx = torch.nn.functional.tanh(labels)",
@@ -57,6 +63,18 @@ def test_a_function_under_its_new_name_is_the_same() -> None:
     before = "x = tree_util.tree_map(f, model, np.float)"
     assert not edits(inside(before, imports), inside("x = jax.tree.map(f, model, float)", imports))
     assert edits(inside(before, imports), inside("x = jax.tree.map(f, model, int)", imports))
+
+
+def test_in_place_or_not_adds_the_same() -> None:
+    kinds = [
+        [delta.kind for edit in edits(inside(before), inside(after)) for delta in edit.deltas]
+        for before, after in (
+            ("x = f(1)\nx = x + labels", "x = f(1)\nx += labels"),
+            ("x = f(1)\nx *= labels", "x = f(1)\nx = labels * x"),
+            ("x = f(1)\nx += labels.item()", "x = f(1)\nx = labels.sum().item()"),
+        )
+    ]
+    assert kinds == [["mutated"], ["rebound"], ["operator", "wrapped", "unused"]]
 
 
 def test_a_renamed_parameter_changes_the_signature_only() -> None:

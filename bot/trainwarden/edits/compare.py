@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from trainwarden.edits import align, surroundings, synonyms
+from trainwarden.edits.accumulation import accumulated
 from trainwarden.edits.deltas import Sides, deltas
 from trainwarden.model import Unread
 from trainwarden.parse import names
@@ -276,9 +277,7 @@ def _statement_deltas(before: Node, after: Node, sides: Sides) -> list[Delta]:
     ):
         return deltas(before, after, sides, words)
     if {before.kind, after.kind} == {"assign", "augassign"}:
-        return deltas(before.children[-1], after.children[-1], sides, words) or [
-            Delta("operator", before, after)
-        ]
+        return accumulated(before, after, sides, words)
     if before.kind == after.kind and len(old) == len(new):
         return [d for a, b in zip(old, new, strict=True) for d in deltas(a, b, sides, words)]
     if old and new and before.kind != after.kind:

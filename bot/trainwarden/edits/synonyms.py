@@ -47,9 +47,13 @@ _NOT_ENTRIES = frozenset(dir(dict))
 
 
 def same(delta: Delta, before: Scope, after: Scope) -> bool:
-    """Whether a delta only spells a thing in another way: a library's function, or an entry of the same object."""
+    """Whether a delta only spells a thing in another way: a library's function, an entry, a text put together."""
     old, new = delta.before, delta.after
-    if delta.kind not in ("name", "callee") or old is None or new is None:
+    if old is None or new is None:
+        return False
+    if delta.kind == "replaced":
+        return _same_text(old, new)
+    if delta.kind not in ("name", "callee"):
         return False
     return _same_function(_whole(old), before, _whole(new), after) or _same_entry(old, new)
 
@@ -91,3 +95,66 @@ def _key(node: Node) -> str:
     if node.kind == "subscript" and len(node.children) == 2 and node.children[1].kind == "string":
         return node.children[1].value
     return ""
+
+
+_Part = tuple[str, str]
+"""("text", what it says) or ("value", the hash of what stands there)."""
+
+
+def _same_text(old: Node, new: Node) -> bool:
+    """``"a" + b``, ``"a{}".format(b)`` and ``f"a{b}"``; without formats and conversions."""
+    if "fstring" not in (old.kind, new.kind):
+        return False
+    one, other = _parts(old), _parts(new)
+    if one is None or other is None or not any(kind == "text" for kind, _ in one):
+        return False  # without any text it may be a sum of numbers
+    return [part for part in one if part[1]] == [part for part in other if part[1]]
+
+
+def _parts(node: Node) -> list[_Part] | None:
+    """What a text is put together from, neighbouring texts as one; None when that is not certain."""
+    if node.kind == "string":
+        return [("text", node.value)]
+    if node.kind == "fstring" and not node.value:
+        return _joined([_interpolated(child) for child in node.children])
+    if node.kind == "binary" and node.value == "+":
+        return _joined([_summand(child) for child in node.children])
+    if node.kind == "call" and node.function.kind == "attribute" and node.function.value == "format":
+        return _formatted(node.function.children[0], node.children[1:])
+    return None
+
+
+def _joined(pieces: list[list[_Part] | None]) -> list[_Part] | None:
+    found: list[_Part] = []
+    for piece in pieces:
+        if piece is None:
+            return None
+        for kind, said in piece:
+            if kind == "text" and found and found[-1][0] == "text":
+                found[-1] = ("text", found[-1][1] + said)
+            else:
+                found.append((kind, said))
+    return found
+
+
+def _interpolated(node: Node) -> list[_Part] | None:
+    if node.kind != "interpolation":
+        return _parts(node)
+    return [("value", node.children[0].hash)] if not node.value and len(node.children) == 1 else None
+
+
+def _summand(node: Node) -> list[_Part] | None:
+    """What is added to a text is a text, or the sum would have raised."""
+    return [("value", node.hash)] if node.kind in ("name", "attribute", "call", "subscript") else _parts(node)
+
+
+def _formatted(template: Node, arguments: tuple[Node, ...]) -> list[_Part] | None:
+    pieces = template.value.split("{}") if template.kind == "string" else []
+    if len(pieces) != len(arguments) + 1 or any("{" in piece or "}" in piece for piece in pieces):
+        return None
+    if any(argument.kind in ("keyword", "star", "doublestar") for argument in arguments):
+        return None
+    found: list[list[_Part] | None] = [[("text", pieces[0])]]
+    for argument, piece in zip(arguments, pieces[1:], strict=True):
+        found.append([("value", argument.hash), ("text", piece)])
+    return _joined(found)
