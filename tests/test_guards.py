@@ -101,6 +101,21 @@ def test_role_of_a_statement(name: str) -> None:
     assert role in found[0].context.roles
 
 
+NO_ROLES = {
+    "words for people": "plot(x=3, label='val loss')",
+    "a sentence": "setup('Vision Transformer for labels')",
+    "part of another word": "f(author_email=1, return_tensors='np', restrict=2)",
+    "a text in pieces": "q = line.split(',')",
+    "a library's name": "import transformers\ntransformers.utils.send_example_telemetry(3)",
+}
+
+
+@pytest.mark.parametrize("name", NO_ROLES)
+def test_no_role_by_accident(name: str) -> None:
+    found = edits(inside("f()"), inside(f"f()\n{NO_ROLES[name]}"))
+    assert not found[-1].context.roles
+
+
 def test_logging_has_no_other_role() -> None:
     (edit,) = edits(inside("f()"), inside("f()\nprint('loss', criterion(model, labels))"))
     assert edit.context.roles == {"log"}

@@ -25,10 +25,10 @@ _WORDS: tuple[tuple[str, str], ...] = (
         r"p\.data|\.data\.\w+_\("
     ),
     ("optimizer", r"optim|zero_grad|param_group|\badamw?\b|\bsgd\b|momentum|betas?\b|weight_decay|\blamb\b"),
-    ("schedule", r"sched|warm_?up|\blr\b|\blr_|_lr\b|learning_rate|anneal|decay_(rate|steps)|cosine"),
+    ("schedule", r"(?<!noise_)sched|warm_?up|\blr\b|\blr_|_lr\b|learning_rate|anneal|decay_(rate|steps)|cosine"),
     (
         "data",
-        r"data_?set|data_?loader|\bloader|sampler|shuffle|collate|\bbatch|split|transform|augment|"
+        r"data_?set|data_?loader|\bloader|sampler|shuffle|collate|\bbatch|(?<!\.)split|split(?!\()|transform(?!er)|augment|"
         r"tokeni[sz]e|prefetch"
     ),
     ("label", r"label|target|\bgts?\b|ground_?truth|\bclass(es)?\b|one_hot"),
@@ -38,7 +38,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (
         "checkpoint",
         r"checkpoint|ckpt|\bsave|load_state|state_dict|resume|restore|torch\.load|from_pretrained|"
-        r"\.pt\b|strict"
+        r"\.pt\b|\bstrict\b"
     ),
     ("metric", r"metric|accuracy|\bacc\b|\beval|\bval_|valid|score|\bbest|early_stop|patience|perplexity"),
     (
@@ -53,11 +53,11 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "reward",
-        r"reward|advantage|\breturns?_|\bgae|bootstrap|\bdones?\b|terminal|rollout|policy|"
+        r"reward|advantage|\breturns_|\breturn_(to_go|rms|mean|std|norm|scale|buffer|per)|\bgae|bootstrap|\bdones?\b|terminal|rollout|policy|"
         r"log_?probs?|\bvalues?\b_|gamma|entropy"
     ),
     ("precision", r"half\(|float16|bfloat16|fp16|bf16|autocast|scaler|dtype|float32|\.float\(|amp\b"),
-    ("ema", r"\bema\b|ema_|_ema|polyak|\bswa\b|averaged|moving_average|\btau\b"),
+    ("ema", r"(?<![a-z])ema(?![a-z])|polyak|\bswa\b|averaged|moving_average|\btau\b"),
     (
         "steps",
         r"max_(steps|iters|epochs)|num_(train_)?(epochs|steps)|total_steps|accumulat|grad_accum|"
@@ -89,6 +89,10 @@ def _roles_of_word(word: str) -> frozenset[str]:
     return frozenset(role for role, pattern in _ROLES if pattern.search(word))
 
 
+_SHOWN = frozenset({"label", "title", "help", "description", "metavar", "caption", "placeholder"})
+"""Keywords whose text is for people: ``label="Iteration"`` speaks of no labels."""
+
+
 def words_of(node: Node, scope: Scope, most: int = 60) -> str:
     """The vocabulary of an expression, at most ``most`` nodes of it."""
     words = []
@@ -105,10 +109,26 @@ def _word(node: Node, scope: Scope) -> str:
     if node.kind == "name":
         return scope.hints(normal(node.value))
     if node.kind in ("attribute", "call"):
-        return node.name
-    if node.kind in ("keyword", "param", "alias"):
+        return "" if _is_called(node) else node.name
+    if node.kind == "keyword":
+        return "" if node.value in _SHOWN and node.children[0].kind == "string" else node.value
+    if node.kind in ("param", "alias"):
         return node.value
-    return node.value if node.kind == "string" and len(node.value) < 40 else ""
+    return node.value if _is_a_name(node) else ""
+
+
+def _is_called(node: Node) -> bool:
+    """``line.split`` in ``line.split()``: the call has the name, with its parentheses."""
+    above = node.parent
+    return node.kind == "attribute" and above is not None and above.kind == "call" and above.function is node
+
+
+def _is_a_name(node: Node) -> bool:
+    """A short string without blanks that names something; a sentence is for people."""
+    if node.kind != "string" or len(node.value) >= 40 or " " in node.value:
+        return False
+    above = node.parent
+    return above is None or above.kind != "keyword" or above.value not in _SHOWN
 
 
 def is_logging(statement: Node) -> bool:
