@@ -120,7 +120,7 @@ SAID: list[tuple[str, str, tuple[str, str, str]]] = [
     # evaluation
     ("mode", "def f(model):\n    model.eval()", ("mode.eval", "model", "True")),
     ("mode off", "def f(model):\n    model.train(False)", ("mode.train", "model", "False")),
-    ("decorated", "import torch\n@torch.no_grad()\ndef f(x):\n    return x", ("mode.no_grad", "no_grad", "")),
+    ("decorated", "import torch\n@torch.no_grad()\ndef f(x):\n    return x", ("mode.no_grad", "no_grad", "decorator")),
     ("made-up metric", "def accuracy(a, b):\n    return 0.99", ("metric.return", "accuracy", "0.99")),
     ("logging", "import wandb\ndef f(x):\n    wandb.log({'loss': x})", ("log.call", "wandb.log", "{'loss': x}")),
     # distributed

@@ -43,7 +43,10 @@ _CONTEXTS = {
 
 
 def _context(reading: Reading, call: Call) -> None:
-    reading.add(_CONTEXTS[call.last], call.node, reading.arguments(call), call.last)
+    above = call.node.parent
+    whole = above is not None and above.kind == "decorator"
+    shown = "decorator" if whole and not call.node.children[1:] else reading.arguments(call)
+    reading.add(_CONTEXTS[call.last], call.node, shown, call.last)
 
 
 def _decorator(reading: Reading, node: Node) -> None:
@@ -172,7 +175,7 @@ EXTRACTOR = Extractor(
         FactKind(
             "mode.no_grad",
             "gradients are not recorded here; subject: no_grad or inference_mode",
-            "arguments",
+            "arguments, or `decorator` of the whole function",
             watched=True,
         ),
         FactKind("mode.set_grad_enabled", "gradients are recorded on a condition", "condition"),

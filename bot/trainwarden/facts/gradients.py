@@ -90,6 +90,8 @@ def _keyword(reading: Reading, node: Node) -> None:
 
 
 def _hook(reading: Reading, call: Call) -> None:
+    if call.last == "register_hook" and (len(call.positional) > 1 or call.keywords):
+        return  # a tensor takes one function; this is a trainer's list of hooks
     owner = reading.text(call.owner) if call.owner is not None else ""
     name = "hook.forward" if "forward" in call.last else "grad.hook"
     reading.add(name, call.node, f"{call.last}({reading.arguments(call)})", owner)

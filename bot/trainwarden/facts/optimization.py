@@ -186,6 +186,8 @@ def _requires_grad(reading: Reading, call: Call) -> None:
 
 
 def _freeze_call(reading: Reading, call: Call) -> None:
+    if call.name.startswith(("flax.", "gc.", "torch.jit.")):
+        return  # an immutable dictionary, the garbage collector, a compiled module: no parameter is held still
     owner = reading.text(call.owner) if call.owner is not None else ""
     reading.add("freeze", call.node, f"{call.last}({reading.arguments(call)})", owner)
 
