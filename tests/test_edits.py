@@ -26,6 +26,11 @@ QUIET = {
     "moved function": ("x = torch.nn.functional.tanh(labels)", "x = torch.tanh(labels)"),
     "text put together": ("x = 'a/' + labels + '.pt'", "x = f'a/{labels}.pt'"),
     "text filled in": ("x = 'a/{}.pt'.format(labels)", "x = f'a/{labels}.pt'"),
+    "device by name": ("x = labels.cuda()", "x = labels.to('cuda')"),
+    "device of a neighbour": ("x = labels.cuda(non_blocking=True)", "x = labels.to(model.device)"),
+    "precise near nought": ("x = torch.log(1 + labels)", "x = torch.log1p(labels)"),
+    "identity of types": ("x = type(labels) == type(opt)", "x = type(labels) is type(opt)"),
+    "identity of nothing": ("x = labels != None", "x = labels is not None"),
     "docstring": ("'''One.'''\nf()", "'''Two.'''\nf()"),
 }
 
@@ -44,6 +49,11 @@ NOT_THE_SAME = {
     "another value in a text": ("x = 'a/' + labels + '.pt'", "x = f'a/{rank}.pt'"),
     "a format": ("x = f'{labels:3}' + 'b'", "x = f'{labels:4}b'"),
     "a sum of two values": ("x = labels + rank", "x = f'{labels}{rank}'"),
+    "a type for a device": ("x = labels.cuda()", "x = labels.to(torch.float16)"),
+    "a device and a type": ("x = labels.cuda()", "x = labels.to('cuda', torch.float16)"),
+    "nothing added": ("x = torch.log(2 + labels)", "x = torch.log1p(labels)"),
+    "identity of numbers": ("x = labels == 1", "x = labels is 1"),
+    "another exit": ("raise SystemExit(1)", "raise SystemExit(0)"),
     "another object": ("x = model['lr']", "x = opt.lr"),
     "a variable that once held the function": (
         "act = torch.tanh\nact = opt\nx = torch.nn.functional.tanh(labels)",
@@ -63,6 +73,17 @@ def test_a_function_under_its_new_name_is_the_same() -> None:
     before = "x = tree_util.tree_map(f, model, np.float)"
     assert not edits(inside(before, imports), inside("x = jax.tree.map(f, model, float)", imports))
     assert edits(inside(before, imports), inside("x = jax.tree.map(f, model, int)", imports))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("raise ValueError(f'bad {rank}')", "raise ValueError(f'no {rank}')"),
+        ("assert rank > 0, 'loss'", "assert rank > 0, 'lost'"),
+    ],
+)
+def test_the_words_of_an_error_are_only_told(before: str, after: str) -> None:
+    assert {role for delta in deltas(before, after) for role in delta.roles} == {"log"}
 
 
 def test_in_place_or_not_adds_the_same() -> None:

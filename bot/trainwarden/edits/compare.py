@@ -6,6 +6,7 @@ found afterwards over the whole change by ``moves``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -262,7 +263,7 @@ def _around(change: Change, lost: set[str]) -> list[Delta]:
 
 
 def _statement_deltas(before: Node, after: Node, sides: Sides) -> list[Delta]:
-    if is_logging(before) and is_logging(after):
+    if (is_logging(before) and is_logging(after)) or _only_told(before, after):
         told = deltas(before, after, sides)
         return [replace(delta, roles=frozenset({"log"})) for delta in told]
     words = _target_words(after, sides.after)
@@ -284,6 +285,23 @@ def _statement_deltas(before: Node, after: Node, sides: Sides) -> list[Delta]:
         inner = deltas(old[-1], new[-1], sides, words)
         return inner or [Delta("replaced", before, after)]
     return [Delta("replaced", before, after)]
+
+
+_ERROR = re.compile(r"(Error|Exception|Warning)(\(\))?$")
+
+
+def _only_told(before: Node, after: Node) -> bool:
+    """Whether two statements raise the same error, or assert the same, and only their words differ."""
+    if before.kind == after.kind == "assert":
+        return (
+            len(before.children) == len(after.children) == 2
+            and before.children[0].hash == after.children[0].hash
+        )
+    if not (before.kind == after.kind == "raise" and len(before.children) == len(after.children) == 1):
+        return False
+    old, new = before.children[0], after.children[0]
+    same = old.kind == new.kind == "call" and old.function.hash == new.function.hash
+    return same and bool(_ERROR.search(new.function.name))
 
 
 def _target_words(statement: Node, scope: names.Scope) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
+from trainwarden.edits import synonyms
 from trainwarden.parse.names import Scope, normal
 from trainwarden.parse.nodes import Node
 from trainwarden.roles import roles_of_text, words_of
@@ -199,6 +200,10 @@ def _children(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
 
 
 def _call(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
+    rest = synonyms.same_call(before, after)
+    if rest is not None:
+        yield from _diff(*rest, where)
+        return
     old, new = before.function, after.function
     if old.hash != new.hash:
         if old.kind == new.kind == "attribute" and old.value == new.value:
@@ -321,7 +326,8 @@ def _compare(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
         yield from _children(before, after, where)
         return
     (a, b), (c, d) = before.children, after.children
-    if a.hash == d.hash and b.hash == c.hash and _MIRROR.get(before.value) == after.value:
+    mirrored = a.hash == d.hash and b.hash == c.hash and _MIRROR.get(before.value) == after.value
+    if mirrored or synonyms.same_comparison(before, after):
         return
     if before.value != after.value:
         negated = _COMPLEMENT.get(before.value) == after.value

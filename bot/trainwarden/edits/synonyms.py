@@ -1,10 +1,13 @@
 """Two spellings of one thing: what may replace what without any effect.
 
-In: a delta and the scopes of its sides. Out: whether both sides name the same. Version migrations move and rename
-functions by the hundred; an edit that only does that is none. Only what is the same for every argument is listed.
+In: a delta and the scopes of its sides, or two calls or comparisons. Out: whether they are the same. Version migrations
+move and rename functions by the hundred; an edit that only does that is none. Only what is the same for every argument
+is listed.
 """
 
 from __future__ import annotations
+
+import re
 
 from trainwarden.parse.names import Scope, normal
 from trainwarden.parse.nodes import Node
@@ -158,3 +161,67 @@ def _formatted(template: Node, arguments: tuple[Node, ...]) -> list[_Part] | Non
     for argument, piece in zip(arguments, pieces[1:], strict=True):
         found.append([("value", argument.hash), ("text", piece)])
     return _joined(found)
+
+
+# -- calls and comparisons
+
+_DEVICE = re.compile(r"(^|[._])device(\(\))?$")
+_DEVICE_NAME = re.compile(r"(cpu|cuda|mps|xpu)(:\d+)?")
+_FOLDED = {"log": "log1p"}
+
+
+def same_call(before: Node, after: Node) -> tuple[Node, Node] | None:
+    """What is left to compare of two calls that do the same to it; None when they may not.
+
+    ``x.cuda()`` and ``x.to(device)``; ``torch.log(1 + x)`` and ``torch.log1p(x)``.
+    """
+    if before.function.kind != "attribute" or after.function.kind != "attribute":
+        return None
+    old, new = before.function, after.function
+    if {old.value, new.value} == {"cuda", "to"} and _is_move(before) and _is_move(after):
+        return old.children[0], new.children[0]
+    if old.children[0].hash != new.children[0].hash:
+        return None
+    one, other = _folded(before), _folded(after)
+    return (one[1], other[1]) if one and other and one[0] == other[0] and old.value != new.value else None
+
+
+def _is_move(call: Node) -> bool:
+    """Whether a ``to`` or ``cuda`` only brings a tensor to a device: any other argument may be a type."""
+    plain = [one for one in call.children[1:] if one.kind != "keyword" or one.value != "non_blocking"]
+    if call.function.value == "cuda":
+        return len(plain) <= 1
+    return len(plain) == 1 and _is_device(plain[0].children[0] if plain[0].kind == "keyword" else plain[0])
+
+
+def _is_device(node: Node) -> bool:
+    if node.kind == "string":
+        return bool(_DEVICE_NAME.fullmatch(node.value))
+    return bool(_DEVICE.search(node.name))
+
+
+def _folded(call: Node) -> tuple[str, Node] | None:
+    """(``log1p``, x) of ``log1p(x)`` and of ``log(1 + x)``."""
+    name, arguments = call.function.value, call.children[1:]
+    if len(arguments) != 1 or arguments[0].kind == "keyword":
+        return None
+    (argument,) = arguments
+    if name in _FOLDED.values():
+        return name, argument
+    if name not in _FOLDED or argument.kind != "binary" or argument.value != "+":
+        return None
+    left, right = argument.children
+    one = next((n for n in (left, right) if n.kind == "number" and n.value in ("1", "1.0")), None)
+    return None if one is None else (_FOLDED[name], right if one is left else left)
+
+
+_IDENTITY = ({"==", "is"}, {"!=", "is_not"})
+
+
+def same_comparison(before: Node, after: Node) -> bool:
+    """``type(x) == Y`` and ``type(x) is Y``; ``x == None`` and ``x is None``; their operands are the same."""
+    if {before.value, after.value} not in _IDENTITY:
+        return False
+    if [child.hash for child in before.children] != [child.hash for child in after.children]:
+        return False
+    return any(child.name == "type()" or child.value == "None" for child in before.children)
