@@ -17,7 +17,7 @@ from trainwarden.model import Unread
 from trainwarden.parse import names
 from trainwarden.parse.nodes import Node
 from trainwarden.parse.outline import Member, Outline
-from trainwarden.parse.treesitter import TooDeep
+from trainwarden.parse.treesitter import Known, TooDeep
 from trainwarden.roles import is_logging, words_of
 from trainwarden.view import Delta
 
@@ -151,9 +151,11 @@ class _Reader:
         self._imports = names.import_table(outline.imports) if outline else {}
         self._found = found
 
-    def side(self, member: Member, shared: set[bytes] | None = None) -> Side | None:
+    def side(
+        self, member: Member, shared: set[bytes] | None = None, known: Known | None = None
+    ) -> Side | None:
         try:
-            node = member.node(shared)
+            node = member.node(shared, known)
         except TooDeep as deep:
             self._found.unread.append(Unread(self.path, (member.line, member.end_line), str(deep)))
             return None
@@ -209,7 +211,8 @@ def _compare_members(old: _Reader, new: _Reader, left: Member, right: Member, fo
         texts = [s.text or b"" for s in right.syntaxes]
         shared = {s.text or b"" for s in left.syntaxes} & set(texts)
         shared = {text for text in shared if texts.count(text) == 1}
-    before, after = old.side(left, shared), new.side(right, shared)
+    known: Known = {}
+    before, after = old.side(left, shared, known), new.side(right, shared, known)
     if before is not None and after is not None:
         _compare_sides(before, after, found)
 

@@ -52,24 +52,16 @@ def check(member: Member, lines: Sequence[str], keep: Collection[bytes] = ()) ->
     for syntax in member.syntaxes:
         if isinstance(syntax, Lowered) or (syntax.text or b"") in keep:
             continue
-        detail = _difference(_wrapped(syntax, lines), syntax, _known(member))
+        detail = _difference(_wrapped(syntax, lines), syntax, member)
         if detail:
             found.append(Disagreement(syntax.start_point.row + 1, detail))
     return tuple(found)
 
 
-def _known(member: Member) -> Node | None:
-    """The lowered function, which is there already, as a rule; a member too deep is unread as a whole."""
-    try:
-        return member.node() if member.kind == "function" else None
-    except treesitter.TooDeep:
-        return None
-
-
-def _difference(source: str, syntax: Syntax, known: Node | None) -> str:
+def _difference(source: str, syntax: Syntax, member: Member) -> str:
     """How another reading of a statement differs from tree-sitter's; "" when it does not."""
     try:
-        ours = known or treesitter.lower(syntax)
+        ours = member.part(syntax)
         if cpython.agrees(source, ours) or python.too_deep(syntax):
             return ""
         module = python.lower_text(source, positions=False, measured=True)

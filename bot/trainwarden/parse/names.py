@@ -22,6 +22,9 @@ _TRANSPARENT = frozenset(
     "enumerate iter next list tuple reversed sorted zip float int "
     "tqdm tqdm.tqdm tqdm.auto.tqdm itertools.islice".split()
 )
+_NAMED = frozenset(
+    "name attribute call subscript await star withitem namedexpr binary ternary".split()
+)  # see ``Scope._name_of``
 PARAMETERS = frozenset({"param", "star_param", "doublestar_param"})
 _IMPORTERS = frozenset({"__import__", "importlib.import_module"})
 
@@ -99,7 +102,8 @@ class Scope:
         nodes = list(member.walk())
         self._collect(nodes)
         for node in reversed(nodes):  # parts before the whole
-            node.name = self._name_of(node)
+            if node.kind in _NAMED:
+                node.name = self._name_of(node)
         self._collect_uses(member, nodes)
 
     @property

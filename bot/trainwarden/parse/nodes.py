@@ -41,6 +41,7 @@ patterns
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 STATEMENTS = frozenset(
@@ -48,6 +49,16 @@ STATEMENTS = frozenset(
     "expr docstring import import_from assign annassign augassign type_alias error".split()
 )
 BLOCKS = frozenset({"module", "block", "else", "finally"})
+_SHORT = 120
+"""Characters of what is hashed of a node, up to which the hash is remembered."""
+
+
+def _digest(said: str) -> str:
+    return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+# Most nodes are names and small expressions that occur again and again, above all on the other side of a change.
+_remembered = lru_cache(maxsize=2**14)(_digest)
 
 
 class Node:
@@ -86,7 +97,24 @@ class Node:
             size += child.size
             said += f"\0{child.hash}"
         self.size = size
-        self.hash = blake2b(said.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        self.hash = _remembered(said) if len(said) <= _SHORT else _digest(said)
+
+    def twin(self, lower: int) -> Node:
+        """The same code ``lower`` lines further down: a tree of its own, without a parent and resolved names."""
+        twin = Node.__new__(Node)  # size and hash are known
+        twin.kind = self.kind
+        twin.value = self.value
+        twin.size = self.size
+        twin.hash = self.hash
+        twin.line = self.line + lower
+        twin.end_line = self.end_line + lower
+        twin.column = self.column
+        twin.parent = None
+        twin.name = ""
+        twin.children = tuple([child.twin(lower) for child in self.children]) if self.children else ()
+        for child in twin.children:
+            child.parent = twin
+        return twin
 
     def __repr__(self) -> str:
         inner = ", ".join(map(repr, self.children))
@@ -100,6 +128,11 @@ class Node:
             yield node
             if node.children:
                 stack += node.children[::-1]
+
+    def untie(self) -> None:
+        """Unties everything below from what is above it, so that nothing has to look for cycles to free the tree."""
+        for node in self.walk():
+            node.parent = None
 
     def ancestors(self) -> Iterator[Node]:
         """The parent, its parent, and so on to the root of the member."""

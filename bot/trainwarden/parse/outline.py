@@ -47,25 +47,32 @@ class Member:
     raw: bytes
     syntaxes: Sequence[Syntax | Lowered] = field(repr=False)
     _node: Node | None = None
+    _parts: dict[int, Node] = field(default_factory=dict, repr=False)
 
-    def node(self, keep: set[bytes] | None = None) -> Node:
+    def node(self, keep: set[bytes] | None = None, known: treesitter.Known | None = None) -> Node:
         """The lowered member: a ``function`` node, or a ``module`` node over the run. Raises ``TooDeep``.
 
         ``keep``: raw texts of statements that both sides share; in a run they are left out of the lowering.
+        ``known``: what was lowered for the other side, and is not lowered again.
         """
         if self._node is None:
-            wanted = [s for s in self.syntaxes if not keep or (s.text or b"") not in keep]
             if self.kind == "function":
-                self._node = _lowered(self.syntaxes[0])
+                self._node = self.part(self.syntaxes[0], known)
             else:
-                nodes = tuple(_lowered(syntax) for syntax in wanted)
+                wanted = [s for s in self.syntaxes if not keep or (s.text or b"") not in keep]
+                nodes = tuple(self.part(syntax, known) for syntax in wanted)
                 first, last = (nodes[0].line, nodes[-1].end_line) if nodes else (1, 1)
                 self._node = Node("module", "", nodes, first, last)
         return self._node
 
-
-def _lowered(syntax: Syntax | Lowered) -> Node:
-    return syntax.node if isinstance(syntax, Lowered) else treesitter.lower(syntax)
+    def part(self, syntax: Syntax | Lowered, known: treesitter.Known | None = None) -> Node:
+        """One of the member's statements, lowered once. Raises ``TooDeep``."""
+        if isinstance(syntax, Lowered):
+            return syntax.node
+        made = self._parts.get(syntax.id)
+        if made is None:
+            made = self._parts[syntax.id] = treesitter.lower(syntax, known)
+        return made
 
 
 @dataclass(slots=True)

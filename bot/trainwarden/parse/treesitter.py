@@ -27,7 +27,12 @@ from trainwarden.parse.treesitter_expressions import (
 )
 from trainwarden.parse.treesitter_patterns import Patterns
 
-__all__ = ["MAX_DEPTH", "TooDeep", "lower", "lower_module", "parse"]
+__all__ = ["MAX_DEPTH", "Known", "TooDeep", "lower", "lower_module", "parse"]
+
+Known = dict[tuple[int, int, int, str, bytes], Node]
+"""Lowered statements by all that decides what they are lowered to, so that the other side of a change need not repeat
+it: levels above, column, number of syntax nodes, type and text, which was read without errors."""
+
 _PARSER = Parser(Language(tree_sitter_python.language()))
 
 
@@ -36,9 +41,12 @@ def parse(text: str) -> Syntax:
     return _PARSER.parse(text.encode("utf-8", "surrogatepass")).root_node
 
 
-def lower(syntax: Syntax) -> Node:
-    """The ``Node`` of one statement, block, module or expression. Raises ``TooDeep``."""
-    return _Lowering().node(syntax)
+def lower(syntax: Syntax, known: Known | None = None) -> Node:
+    """The ``Node`` of one statement, block, module or expression. Raises ``TooDeep``.
+
+    ``known``: statements lowered before, which grows.
+    """
+    return _Lowering(known).node(syntax)
 
 
 def lower_module(syntaxes: list[Syntax]) -> Node:
@@ -57,16 +65,28 @@ def lower_module(syntaxes: list[Syntax]) -> Node:
 class _Lowering(Expressions):
     """Statements and definitions."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known | None = None) -> None:
         super().__init__()
-        self._patterns = Patterns(self.make, self.node)
+        self._known = known
 
     # -- statements
 
     def statements(self, syntaxes: list[Syntax]) -> Iterator[Node]:
         for syntax in syntaxes:
             if syntax.type not in SKIPPED:
-                yield self.node(syntax)
+                yield self._statement(syntax)
+
+    def _statement(self, syntax: Syntax) -> Node:
+        """A statement, or the twin of one that was lowered before."""
+        if self._known is None or syntax.has_error:
+            return self.node(syntax)
+        column, text = syntax.start_point.column, syntax.text or b""
+        key = (self._depth, column, syntax.descendant_count, syntax.type, text)
+        known = self._known.get(key)
+        if known is None:
+            made = self._known[key] = self.node(syntax)
+            return made
+        return known.twin(syntax.start_point.row + 1 - known.line)
 
     def module(self, syntax: Syntax) -> Node:
         return self.make(syntax, "module", "", tuple(self.statements(syntax.children)))
@@ -202,7 +222,7 @@ class _Lowering(Expressions):
         return self.make(syntax, "match", "", (*subjects, *cases))
 
     def case_clause(self, syntax: Syntax) -> Node:
-        return self._patterns.clause(syntax)
+        return Patterns(self.make, self.node).clause(syntax)
 
     def return_statement(self, syntax: Syntax) -> Node:
         return self.make(syntax, "return", "", self.nodes(syntax))
