@@ -105,6 +105,7 @@ def match(rules: RuleSet, view: ChangeView) -> tuple[Finding, ...]:
     found: list[Finding] = []
     for program in programs(rules):
         found.extend(_findings(program.rule, program.run(change)))
+    change.forget()
     return tuple(sorted(found, key=_order))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from trainwarden.model import Fact
@@ -17,7 +18,7 @@ from trainwarden.parse.names import normal
 from trainwarden.parse.nodes import Node
 from trainwarden.rules.patterns import Pattern
 from trainwarden.rules.shapes import own_nodes
-from trainwarden.view import ChangeView, Context, Edit, FileView, Guard
+from trainwarden.view import ChangeView, Context, Delta, Edit, FileView, Guard
 
 _WORDED = frozenset(
     {"name", "attribute", "keyword", "alias", "function", "class", "param", "star_param", "doublestar_param"}
@@ -75,10 +76,36 @@ class EditIndex:
         return side
 
 
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Edits of these kinds whose statements are of these kinds; an empty set stands for all."""
+
+    kinds: frozenset[str]
+    statements: frozenset[str]
+
+    def holds(self, edit: EditIndex) -> bool:
+        """Whether an edit is one of them."""
+        of_kind = not self.kinds or edit.edit.kind in self.kinds
+        return of_kind and (not self.statements or edit.side.node.kind in self.statements)
+
+
+EVERY = Some(frozenset(), frozenset())
+
+
 class FileIndex:
     """A file's edits and facts, and the features by which rules find it."""
 
-    __slots__ = ("_by_word", "_lines", "_new_tests", "edits", "features", "place", "view")
+    __slots__ = (
+        "_by_word",
+        "_chosen",
+        "_deltas",
+        "_lines",
+        "_new_tests",
+        "edits",
+        "features",
+        "place",
+        "view",
+    )
 
     def __init__(self, view: FileView, place: int) -> None:
         self.view = view
@@ -87,6 +114,8 @@ class FileIndex:
         self._by_word: dict[str, list[EditIndex]] = defaultdict(list)
         self._new_tests: set[int] | None = None
         self._lines: dict[tuple[str, str, int], EditIndex] | None = None
+        self._chosen: dict[Some, Sequence[EditIndex]] = {EVERY: self.edits}
+        self._deltas: dict[frozenset[str], list[tuple[EditIndex, Delta]]] = {}
         for edit in self.edits:
             words = (edit.before.words if edit.before else set()) | (
                 edit.after.words if edit.after else set()
@@ -108,10 +137,32 @@ class FileIndex:
         found.update({"u:"} if view.unread else ())
         return found
 
-    def edits_with(self, wanted: Sequence[Pattern]) -> Sequence[EditIndex]:
-        """Edits in which one of the patterns can occur on some side, judged by one word of each."""
+    def edits_with(self, wanted: Sequence[Pattern], some: Some = EVERY) -> Sequence[EditIndex]:
+        """Of some edits those in which one of the patterns can occur on a side, judged by one word of each."""
         if not wanted or any(not one.words for one in wanted):
-            return self.edits
+            return self._of(some)
+        found = self._worded(wanted)
+        return found if some is EVERY else [edit for edit in found if some.holds(edit)]
+
+    def deltas_of(self, kinds: frozenset[str]) -> Sequence[tuple[EditIndex, Delta]]:
+        """The deltas of some kinds (of any, when none is named), each with its edit."""
+        found = self._deltas.get(kinds)
+        if found is None:
+            found = self._deltas[kinds] = [
+                (edit, delta)
+                for edit in self.edits
+                for delta in edit.edit.deltas
+                if not kinds or delta.kind in kinds
+            ]
+        return found
+
+    def _of(self, some: Some) -> Sequence[EditIndex]:
+        found = self._chosen.get(some)
+        if found is None:
+            found = self._chosen[some] = [edit for edit in self.edits if some.holds(edit)]
+        return found
+
+    def _worded(self, wanted: Sequence[Pattern]) -> Sequence[EditIndex]:
         lists = [min((self._by_word.get(word, ()) for word in one.words), key=len) for one in wanted]
         if len(lists) == 1:
             return lists[0]
@@ -169,6 +220,12 @@ class ChangeIndex:
             for feature in file.features:
                 self._by_feature[feature].append(file.place)
         self._balance: dict[str, int] = {}
+
+    def forget(self) -> None:
+        """Lets go of the places that were remembered: they hold the edits that hold them."""
+        for file in self.files:
+            for edit in file.edits:
+                edit.sites.clear()
 
     def files_with(self, features: Iterable[str] | None) -> Iterator[FileIndex]:
         """Files that have at least one of some features, in path order; all files when None."""

@@ -13,10 +13,10 @@ from trainwarden.model import Lines, Side
 from trainwarden.parse.nodes import Node
 from trainwarden.rules.captures import Captures
 from trainwarden.rules.combine import guard_evidence, guard_site
-from trainwarden.rules.contexts import EditTest, context_tests
+from trainwarden.rules.contexts import EditTest, context_tests, together
 from trainwarden.rules.fingerprint import code_key
 from trainwarden.rules.hits import Ask, Condition, Hit, Site
-from trainwarden.rules.index import EditIndex, FileIndex, SideIndex, new_guards
+from trainwarden.rules.index import EditIndex, FileIndex, SideIndex, Some, new_guards
 from trainwarden.rules.numbers import number_of, value_test
 from trainwarden.rules.patterns import Pattern, pattern
 from trainwarden.rules.spelling import spell
@@ -36,29 +36,32 @@ def patterns_of(spec: Spec, *keys: str) -> list[Pattern]:
 
 def edit_leaf(spec: Spec, label: str) -> Condition:
     """Edits of some kinds in some context whose statements hold, lose or gain code."""
-    kinds = frozenset(spec.get("kind", ()))
-    tests = context_tests(spec)
+    some = Some(frozenset(spec.get("kind", ())), frozenset(spec.get("statement", ())))
+    tests = context_tests(spec, without=("statement",))
     if "from_member" in spec:
         tests.append(_from_member(spec["from_member"]))
-    code = _code_test(spec)
+    stands, code = together(tests), _code_test(spec)
     hints = _hints(spec)
     gone, vanished = spec.get("gone_elsewhere", False), patterns_of(spec, "loses", "before", "pattern")
     wanted_guards = frozenset(spec.get("new_guards", spec.get("guards", ())))
 
     def hits(ask: Ask) -> Iterator[Hit]:
         for file in ask.region.files:
-            for edit in file.edits_with(hints):
-                if (kinds and edit.edit.kind not in kinds) or not all(test(file, edit) for test in tests):
-                    continue
-                site = edit_site(file, edit)
-                if not ask.region.holds(site):
+            for edit in file.edits_with(hints, some):
+                if not stands(file, edit) or not _within(ask, file, edit):
                     continue
                 captures = code(edit, ask.captures)
                 if captures is None or (gone and not _is_gone(ask, edit, vanished)):
                     continue
-                yield with_guards(Hit((site,), captures, (_edit_evidence(label, edit),)), wanted_guards)
+                hit = Hit((edit_site(file, edit),), captures, (_edit_evidence(label, edit),))
+                yield with_guards(hit, wanted_guards)
 
     return hits
+
+
+def _within(ask: Ask, file: FileIndex, edit: EditIndex) -> bool:
+    """Whether an edit lies in the region; most regions are whole files, of which no place need be known."""
+    return ask.region.anchor is None or ask.region.holds(edit_site(file, edit))
 
 
 def _hints(spec: Spec) -> list[Pattern]:
@@ -206,24 +209,22 @@ def with_guards(hit: Hit, kinds: frozenset[str]) -> Hit:
 def delta_leaf(spec: Spec, label: str) -> Condition:
     """Differences of some kinds, by what was there, what is there now, and where in the statement."""
     kinds = frozenset(spec.get("kind", ()))
-    tests = context_tests(spec, of_delta=True)
-    delta_tests = _delta_tests(spec)
+    stands, delta_tests = together(context_tests(spec, without=("roles", "not_roles"))), _delta_tests(spec)
     code = _delta_code(spec)
     wanted_guards = frozenset(spec.get("new_guards", spec.get("guards", ())))
 
     def hits(ask: Ask) -> Iterator[Hit]:
         for file in ask.region.files:
-            for edit in file.edits:
-                deltas = [d for d in edit.edit.deltas if not kinds or d.kind in kinds]
-                if not deltas or not all(test(file, edit) for test in tests):
+            for edit, delta in file.deltas_of(kinds):
+                if not stands(file, edit) or not all(test(delta) for test in delta_tests):
                     continue
-                for delta in deltas:
-                    if all(test(delta) for test in delta_tests):
-                        captures = code(delta, ask.captures)
-                        site = edit_site(file, edit, delta)
-                        if captures is not None and ask.region.holds(site):
-                            evidence = _delta_evidence(label, delta)
-                            yield with_guards(Hit((site,), captures, (evidence,)), wanted_guards)
+                captures = code(delta, ask.captures)
+                if captures is None:
+                    continue
+                site = edit_site(file, edit, delta)
+                if ask.region.holds(site):
+                    hit = Hit((site,), captures, (_delta_evidence(label, delta),))
+                    yield with_guards(hit, wanted_guards)
 
     return hits
 
@@ -305,14 +306,14 @@ def _delta_evidence(label: str, delta: Delta) -> dict[str, object]:
 
 def lost_pattern_leaf(spec: Spec, label: str) -> Condition:
     """Removed or changed statements that held code of which the whole change has less afterwards."""
-    tests = context_tests(spec)
+    stands = together(context_tests(spec))
     wanted = patterns_of(spec, "pattern")
 
     def hits(ask: Ask) -> Iterator[Hit]:
         for file in ask.region.files if ask.change.balance(wanted) < 0 else ():
             for edit in file.edits_with(wanted):
                 captures = _only_in(edit.before, edit.after, wanted, ask.captures)
-                if captures is None or not all(test(file, edit) for test in tests):
+                if captures is None or not stands(file, edit):
                     continue
                 site = edit_site(file, edit)
                 if ask.region.holds(site):

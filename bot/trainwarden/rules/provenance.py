@@ -48,7 +48,7 @@ def sources(capture: Capture) -> frozenset[str]:
 def _of_name(name: str) -> frozenset[str]:
     if not name:
         return frozenset()
-    return frozenset(kinds_of_words(name)) | {source for source, pattern in _SOURCES if pattern.search(name)}
+    return kinds_of_words(name) | {source for source, pattern in _SOURCES if pattern.search(name)}
 
 
 def _of_node(node: Node) -> frozenset[str]:
