@@ -60,6 +60,11 @@ class _Candidate:
         found = tuple(hunks(*self._versions))
         return found if sum(hunk.tokens for hunk in found) >= TOKENS else ()
 
+    @cached_property
+    def keys(self) -> frozenset[Key]:
+        """The keys of its hunks."""
+        return frozenset(hunk.key for hunk in self.hunks)
+
 
 def open_history(repository: Repository | str, tip: str) -> History:
     """The history that ``tip`` reaches, of a repository or its path. Raises ``Misuse`` for an unknown tip."""
@@ -84,13 +89,16 @@ def _candidates(pairs: Iterable[FilePair]) -> list[tuple[str, _Candidate]]:
 
 @dataclass(slots=True)
 class _Undoing:
-    """A fix of one file, backwards: where its versions differ, and the keys of its hunks once they are known."""
+    """A fix of one file, backwards: the keys of its hunks once they are known, and where its versions differ.
 
-    differing: tuple[bytes, bytes]
+    What differs is forgotten where it is long and the keys are known: they rule most comparisons out by themselves.
+    """
+
+    differing: tuple[bytes, bytes] | None
     keys: frozenset[Key] | None = None
 
 
-_KEPT: OrderedDict[tuple[str, Entry, Entry], _Undoing] = OrderedDict()
+_KEPT: OrderedDict[tuple[str, Entry | None, Entry | None], _Undoing] = OrderedDict()
 """By git directory and both versions; the newest ``MOST_KEPT``."""
 
 
@@ -102,6 +110,11 @@ def _likely(hunk: Hunk, fixed: bytes, before: bytes) -> bool:
 def _has(data: bytes, lines: Sequence[CodeLine]) -> bool:
     longest = max((line.text for line in lines), key=len, default=b"")
     return all(token in data for token in longest.split(b" "))
+
+
+def _length(keys: Iterable[Key]) -> int:
+    """Bytes of code in keys."""
+    return sum(len(text) for key in keys for side in key for _, text in side)
 
 
 def _differing(one: bytes, other: bytes) -> tuple[bytes, bytes]:
@@ -169,34 +182,47 @@ class History:
 
     def _compare(self, fix: Fix, change: RawChange, candidate: _Candidate) -> Iterator[Inverse]:
         undoing = self._undoing(change)
-        if undoing is None:
+        if undoing is None or (undoing.keys is not None and undoing.keys.isdisjoint(candidate.keys)):
             return
-        likely = [hunk for hunk in candidate.hunks if _likely(hunk, *undoing.differing)]
+        differing = undoing.differing or self._differing(change)
+        likely = [hunk for hunk in candidate.hunks if differing and _likely(hunk, *differing)]
         if not likely:
             return
         if undoing.keys is None:
             undoing.keys = self._keys(change)
+            self._remember(change, undoing)
         taken_back = [hunk for hunk in likely if hunk.key in undoing.keys]
         if sum(hunk.tokens for hunk in taken_back) >= TOKENS:
             for hunk in taken_back:
                 yield Inverse(candidate.path, hunk.head, hunk.base, fix.sha, fix.subject, hunk.tokens)
 
     def _undoing(self, change: RawChange) -> _Undoing | None:
-        """Where the versions of a fixed file differ; None when one cannot be read."""
+        """What is known of a fix; None when one of its versions cannot be read."""
         if change.old is None or change.new is None:
             return None
-        name = self._repository.git_dir, change.old, change.new
-        known = _KEPT.get(name)
+        known = _KEPT.get((self._repository.git_dir, change.old, change.new))
         if known is None:
-            fixed, before = self._blob(change.new), self._blob(change.old)
-            if fixed is None or before is None:
+            differing = self._differing(change)
+            if differing is None:
                 return None
-            known = _Undoing(_differing(fixed, before))
-            if sum(map(len, known.differing)) <= LARGEST_KEPT:
-                _KEPT[name] = known
-                if len(_KEPT) > MOST_KEPT:
-                    _KEPT.popitem(last=False)
+            known = _Undoing(differing)
+            self._remember(change, known)
         return known
+
+    def _differing(self, change: RawChange) -> tuple[bytes, bytes] | None:
+        """Where the versions of a fixed file differ; None when one cannot be read."""
+        fixed, before = self._blob(change.new), self._blob(change.old)
+        return None if fixed is None or before is None else _differing(fixed, before)
+
+    def _remember(self, change: RawChange, undoing: _Undoing) -> None:
+        """Keeps what is short of what is known of a fix."""
+        if sum(map(len, undoing.differing or ())) > LARGEST_KEPT:
+            if undoing.keys is None or _length(undoing.keys) > LARGEST_KEPT:
+                return
+            undoing = _Undoing(None, undoing.keys)
+        _KEPT[self._repository.git_dir, change.old, change.new] = undoing
+        if len(_KEPT) > MOST_KEPT:
+            _KEPT.popitem(last=False)
 
     def _keys(self, change: RawChange) -> frozenset[Key]:
         """The hunks of a fix, backwards, so that both come from the same direction; none of a large one."""

@@ -20,6 +20,7 @@ from trainwarden.model import Lines
 
 TAB = 8
 LONGEST_KEPT = 200  # bytes of a line whose tokens are remembered
+LARGEST_KEPT = 256 * 1024  # bytes of a version whose lines are remembered
 LARGEST_GAP = 1_000_000  # lines times lines between two anchors; more is taken as one hunk
 
 _QUOTED = re.compile(
@@ -94,7 +95,14 @@ class _Line(NamedTuple):
     source: bytes
 
 
-def _numbered(data: bytes) -> list[tuple[int, _Line]]:
+_Numbered = Sequence[tuple[int, _Line]]
+
+
+def _numbered(data: bytes) -> _Numbered:
+    return _known_version(data) if len(data) <= LARGEST_KEPT else _read_version(data)
+
+
+def _read_version(data: bytes) -> _Numbered:
     text = _without_comments(data)
     if _BRACKET.search(text):
         text = _MANY_NAMES.sub(_blank, text)
@@ -115,6 +123,10 @@ def _read(row: bytes) -> _Line | None:
 
 # The versions of a file that are compared with each other share most of their lines.
 _remembered = lru_cache(maxsize=2**15)(_read)
+
+
+# What one fix of a file left behind is often what the next one found, and what a change under review starts from.
+_known_version = lru_cache(maxsize=16)(_read_version)
 
 
 def _without_comments(data: bytes) -> bytes:
@@ -164,11 +176,11 @@ def hunks(before: bytes, after: bytes) -> list[Hunk]:
     ]
 
 
-def _placed(lines: Sequence[tuple[int, _Line]]) -> tuple[CodeLine, ...]:
+def _placed(lines: _Numbered) -> tuple[CodeLine, ...]:
     return tuple(CodeLine(number, line.indent, line.text, line.source) for number, line in lines)
 
 
-def _span(lines: Sequence[tuple[int, _Line]], start: int, end: int) -> Lines:
+def _span(lines: _Numbered, start: int, end: int) -> Lines:
     if start < end:
         return lines[start][0], lines[end - 1][0]
     gap = lines[start - 1][0] + 1 if start else 1
