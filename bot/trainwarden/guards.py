@@ -7,6 +7,7 @@ exits. Kinds are read from resolved names and provenance, never from the spellin
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from trainwarden.parse.names import COUNTER, Scope, normal
 from trainwarden.parse.nodes import BLOCKS, Node
@@ -52,12 +53,13 @@ _EXITS = frozenset({"return", "continue", "break"})
 _LOOPS = frozenset({"for", "while"})
 
 
-def kinds_of_words(words: str) -> set[str]:
+@lru_cache(maxsize=1024)  # most conditions stand on both sides of a change
+def kinds_of_words(words: str) -> frozenset[str]:
     """The kinds that resolved names speak of."""
     kinds = {kind for kind, pattern in _KINDS if pattern.search(words)}
     if "random" in kinds and "random_state" in words and "random(" not in words:
         kinds.discard("random")
-    return kinds
+    return frozenset(kinds)
 
 
 def classify(test: Node, scope: Scope) -> frozenset[str]:
@@ -69,13 +71,10 @@ def classify(test: Node, scope: Scope) -> frozenset[str]:
 
 
 def _classified(test: Node, scope: Scope) -> frozenset[str]:
-    words = " ".join(_vocabulary(test, scope))
-    kinds = {kind for kind, pattern in _KINDS if pattern.search(words)}
-    if "random" in kinds and "random_state" in words and "random(" not in words:
-        kinds.discard("random")
+    kinds = kinds_of_words(" ".join(_vocabulary(test, scope)))
     if _is_none_check(test):
-        kinds.add("none-check")
-    return frozenset(kinds or {"other"})
+        kinds |= {"none-check"}
+    return kinds or frozenset({"other"})
 
 
 def _vocabulary(test: Node, scope: Scope) -> list[str]:

@@ -21,7 +21,10 @@ def speaks_of_training(text: str) -> bool:
     """Whether a file's imports, or two different words of the trade in it, speak of training."""
     if _IMPORTS.search(text):
         return True
-    return len({found.group() for found in _WORDS.finditer(text)}) >= 2
+    first = _WORDS.search(text)
+    if first is None:
+        return False
+    return any(found.group() != first.group() for found in _WORDS.finditer(text, first.end()))
 
 
 def is_test(path: str) -> bool:

@@ -6,7 +6,6 @@ runs (arguments before the call, statements from top to bottom). The registry is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from trainwarden.facts import (
@@ -63,6 +62,7 @@ CATALOGUE: tuple[FactKind, ...] = tuple(
     replace(kind, extractor=extractor.name) for extractor in EXTRACTORS for kind in extractor.facts
 )
 """Every fact that can be said, with its meaning; the behaviour table and ``docs/facts.md`` read it."""
+_BEFORE_ITS_PARTS = STATEMENTS | BLOCKS
 _WATCHED = frozenset(kind.name for kind in CATALOGUE if kind.watched)
 
 
@@ -76,7 +76,7 @@ def extract(
 ) -> tuple[Fact, ...]:
     """The facts of one member, in evaluation order. ``member`` was resolved with ``scope``."""
     reading = Reading(member_name, member, scope, path, _WATCHED, guards, loops)
-    for node in _evaluated(member):
+    for node in _evaluated(member, []):
         for handler in _KINDS.get(node.kind, ()):
             handler(reading, node)
         if node.kind == "call":
@@ -98,19 +98,19 @@ def _called(reading: Reading, node: Node) -> None:
         handler(reading, call)
 
 
-def _evaluated(member: Node) -> Iterator[Node]:
+def _evaluated(node: Node, into: list[Node]) -> list[Node]:
     """Every node once: statements before their parts, expressions after theirs (inner calls run first)."""
-    stack: list[tuple[Node, bool]] = [(member, False)]
-    while stack:
-        node, done = stack.pop()
-        if done or not node.children:
-            yield node
-            continue
-        if node.kind in STATEMENTS or node.kind in BLOCKS:
-            yield node
+    first = node.kind in _BEFORE_ITS_PARTS
+    if first:
+        into.append(node)
+    for child in node.children:
+        if child.children:
+            _evaluated(child, into)
         else:
-            stack.append((node, True))
-        stack.extend([(child, False) for child in reversed(node.children)])
+            into.append(child)
+    if not first:
+        into.append(node)
+    return into
 
 
 def _calls() -> dict[str, tuple[CallHandler, ...]]:
