@@ -41,7 +41,7 @@ from trainwarden.rules.schema import RuleSet
 from trainwarden.rules.spelling import clean
 from trainwarden.score.units import units_of
 from trainwarden.sites import Site, signals_at, sites_of
-from trainwarden.understand import view_of
+from trainwarden.understand import untie, view_of
 from trainwarden.version import VERSION
 from trainwarden.view import ChangeView
 
@@ -107,7 +107,7 @@ def review(
     said, usage = _read_again(second, sites, units) if second is not None else ((), None)
     judgement = _judged(view, sites, config, waivers, (*notes, *said))
     unread = tuple(item for file in view.files for item in file.unread)
-    return Report(
+    report = Report(
         id=request_id,
         tool=Tool(VERSION, _digest(rules.digest), scorer.digest if scorer is not None else None),
         revisions=source.revisions,
@@ -120,6 +120,8 @@ def review(
         excerpts=excerpts_of(judgement.findings, items.kept),
         usage=usage,
     )
+    untie(view)
+    return report
 
 
 def _read_again(

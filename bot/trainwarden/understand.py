@@ -17,6 +17,7 @@ from trainwarden.facts.shifts import match
 from trainwarden.marks import marks
 from trainwarden.model import Fact, FileKind, FilePair, FileVersion, Lines, Unread
 from trainwarden.parse import agree, outline
+from trainwarden.parse.nodes import Node
 from trainwarden.parse.source import Refusal, decode_python, kind_of
 from trainwarden.training import is_test, speaks_of_training
 from trainwarden.view import ChangeView, Edit, FileStatus, FileView, Mark
@@ -63,6 +64,24 @@ def view_of(
     breadcrumb("")
     views.sort(key=lambda view: view.path)
     return ChangeView(tuple(views), _counts(views, "before"), _counts(views, "after"))
+
+
+def untie(view: ChangeView) -> None:
+    """Lets go of the trees behind the edits of a view that nobody will read again.
+
+    Parents and children hold each other, and the garbage collector takes twenty times as long to find that out as
+    the trees take to be freed without it.
+    """
+    edits = [edit for file in view.files for edit in file.edits]
+    sides = [node for edit in edits for node in (edit.before, edit.after) if node is not None]
+    for root in {id(root): root for root in map(_root, sides)}.values():
+        root.untie()
+
+
+def _root(node: Node) -> Node:
+    while node.parent is not None:
+        node = node.parent
+    return node
 
 
 def _counts(views: Iterable[FileView], side: str) -> Counter[str]:
