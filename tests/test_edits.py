@@ -75,6 +75,15 @@ def test_a_function_under_its_new_name_is_the_same() -> None:
     assert edits(inside(before, imports), inside("x = jax.tree.map(f, model, int)", imports))
 
 
+def test_an_import_under_another_name_changes_no_statement() -> None:
+    old, new = "import torch.nn.functional as F\n", "from torch import nn\n"
+    after = inside("x = nn.functional.elu(labels)", new)
+    assert {e.node.kind for e in edits(inside("x = F.elu(labels)", old), after)} <= {"import", "import_from"}
+    assert "assign" in {e.node.kind for e in edits(inside("x = F.relu6(labels)", old), after)}
+    taken = inside("nn = model\nx = nn.functional.elu(labels)", new)
+    assert "assign" in {e.node.kind for e in edits(inside("x = F.elu(labels)", old), taken)}
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

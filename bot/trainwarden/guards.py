@@ -32,7 +32,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "random",
-        r"\brandom\b|\brand(int|n|om|perm)?\(|uniform|bernoulli|\bsecrets\.|urandom|\bchoice\(|getrandbits",
+        r"\brandom(\(|\.(?!(SeedSequence|PRNGKey|key|split|fold_in|wrap_key_data)\b))|\brand(int|n|om|perm)?\(|uniform|bernoulli|\bsecrets\.|urandom|\bchoice\(|getrandbits",
     ),
     ("environment", r"os\.environ|getenv|\benviron\b"),
     ("file", r"path\.(exists|isfile|isdir)|\.exists\(|\.is_file\(|os\.access|os\.stat|getmtime|os\.listdir"),

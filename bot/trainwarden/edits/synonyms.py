@@ -69,17 +69,21 @@ def _whole(node: Node) -> Node:
 
 def _same_function(old: Node, before: Scope, new: Node, after: Scope) -> bool:
     """Told by resolved names, and only of what is imported: a variable may hold something else by now."""
-    known = _CANONICAL.get(old.name)
-    if known is None or known != _CANONICAL.get(new.name):
+    known = _CANONICAL.get(old.name, old.name)
+    if not known or known != _CANONICAL.get(new.name, new.name):
         return False
-    return _is_imported(old, before) and _is_imported(new, after)
+    listed = old.name in _CANONICAL and new.name in _CANONICAL
+    return _is_imported(old, before, listed) and _is_imported(new, after, listed)
 
 
-def _is_imported(node: Node, scope: Scope) -> bool:
+def _is_imported(node: Node, scope: Scope, listed: bool) -> bool:
+    """Whether a name begins with an import; a builtin is known by being ``listed``."""
     while node.kind == "attribute":
         node = node.children[0]
     name = normal(node.value)
-    return node.kind == "name" and name not in scope.parameters and not scope.bindings(name)
+    if node.kind != "name" or name in scope.parameters or scope.bindings(name):
+        return False
+    return listed or name in scope.imports
 
 
 def _same_entry(old: Node, new: Node) -> bool:
