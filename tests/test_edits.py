@@ -29,6 +29,7 @@ QUIET = {
     "device by name": ("x = labels.cuda()", "x = labels.to('cuda')"),
     "device of a neighbour": ("x = labels.cuda(non_blocking=True)", "x = labels.to(model.device)"),
     "precise near nought": ("x = torch.log(1 + labels)", "x = torch.log1p(labels)"),
+    "a number is detached anyway": ("x = labels.item()", "x = labels.detach().item()"),
     "identity of types": ("x = type(labels) == type(opt)", "x = type(labels) is type(opt)"),
     "identity of nothing": ("x = labels != None", "x = labels is not None"),
     "docstring": ("'''One.'''\nf()", "'''Two.'''\nf()"),
@@ -53,6 +54,8 @@ NOT_THE_SAME = {
     "a device and a type": ("x = labels.cuda()", "x = labels.to('cuda', torch.float16)"),
     "nothing added": ("x = torch.log(2 + labels)", "x = torch.log1p(labels)"),
     "identity of numbers": ("x = labels == 1", "x = labels is 1"),
+    "detached and no number": ("x = labels.sum()", "x = labels.detach().sum()"),
+    "another number": ("x = labels.item()", "x = opt.detach().item()"),
     "another exit": ("raise SystemExit(1)", "raise SystemExit(0)"),
     "another object": ("x = model['lr']", "x = opt.lr"),
     "a variable that once held the function": (

@@ -177,17 +177,34 @@ _FOLDED = {"log": "log1p"}
 def same_call(before: Node, after: Node) -> tuple[Node, Node] | None:
     """What is left to compare of two calls that do the same to it; None when they may not.
 
-    ``x.cuda()`` and ``x.to(device)``; ``torch.log(1 + x)`` and ``torch.log1p(x)``.
+    ``x.cuda()`` and ``x.to(device)``; ``torch.log(1 + x)`` and ``torch.log1p(x)``; ``x.item()`` and
+    ``x.detach().item()``.
     """
     if before.function.kind != "attribute" or after.function.kind != "attribute":
         return None
     old, new = before.function, after.function
     if {old.value, new.value} == {"cuda", "to"} and _is_move(before) and _is_move(after):
         return old.children[0], new.children[0]
+    if (
+        old.value == new.value
+        and old.value in _LEAVES_THE_GRAPH
+        and len(before.children) == len(after.children) == 1
+    ):
+        left, right = _attached(old.children[0]), _attached(new.children[0])
+        return (left, right) if (left is old.children[0]) != (right is new.children[0]) else None
     if old.children[0].hash != new.children[0].hash:
         return None
     one, other = _folded(before), _folded(after)
     return (one[1], other[1]) if one and other and one[0] == other[0] and old.value != new.value else None
+
+
+_LEAVES_THE_GRAPH = frozenset({"item", "numpy", "tolist"})
+
+
+def _attached(node: Node) -> Node:
+    """``x`` of ``x.detach()``."""
+    plain = node.kind == "call" and len(node.children) == 1 and node.function.kind == "attribute"
+    return node.function.children[0] if plain and node.function.value == "detach" else node
 
 
 def _is_move(call: Node) -> bool:
