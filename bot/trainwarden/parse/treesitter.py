@@ -30,8 +30,9 @@ from trainwarden.parse.treesitter_patterns import Patterns
 __all__ = ["MAX_DEPTH", "Known", "TooDeep", "lower", "lower_module", "parse"]
 
 Known = dict[tuple[int, int, int, str, bytes], Node]
-"""Lowered statements by all that decides what they are lowered to, so that the other side of a change need not repeat
-it: levels above, column, number of syntax nodes, type and text, which was read without errors."""
+"""Lowered statements, and entries of tables, by all that decides what they are lowered to, so that the other side of
+a change need not repeat it: levels above, column, number of syntax nodes, type and text, which was read without
+errors."""
 
 _PARSER = Parser(Language(tree_sitter_python.language()))
 
@@ -74,17 +75,21 @@ class _Lowering(Expressions):
     def statements(self, syntaxes: list[Syntax]) -> Iterator[Node]:
         for syntax in syntaxes:
             if syntax.type not in SKIPPED:
-                yield self._statement(syntax)
+                yield self._once(syntax, self.node)
 
-    def _statement(self, syntax: Syntax) -> Node:
-        """A statement, or the twin of one that was lowered before."""
+    def pair(self, syntax: Syntax) -> Node:
+        """A table of hundreds of entries is one statement, of which a change touches a few."""
+        return self._once(syntax, self.sequence)
+
+    def _once(self, syntax: Syntax, lower: Callable[[Syntax], Node]) -> Node:
+        """A part of the code, or the twin of one that was lowered before."""
         if self._known is None or syntax.has_error:
-            return self.node(syntax)
+            return lower(syntax)
         column, text = syntax.start_point.column, syntax.text or b""
         key = (self._depth, column, syntax.descendant_count, syntax.type, text)
         known = self._known.get(key)
         if known is None:
-            made = self._known[key] = self.node(syntax)
+            made = self._known[key] = lower(syntax)
             return made
         return known.twin(syntax.start_point.row + 1 - known.line)
 
@@ -402,6 +407,7 @@ _STATEMENTS: dict[str, Callable[[_Lowering, Syntax], Node]] = {
     "function_definition": _Lowering.function_definition,
     "type_alias_statement": _Lowering.type_alias_statement,
     "type_parameter": _Lowering.type_parameters,
+    "pair": _Lowering.pair,
     "argument_list": _Lowering.bases,  # alone: the bases of a class; a call reads its own
 }
 HANDLERS.update(_STATEMENTS)
