@@ -99,7 +99,7 @@ def _of_commit(repository: Repository, repo: str, commit: Commit) -> Iterator[Pi
         old, new = _text(repository, change.old), _text(repository, change.new)
         if (old is None) == (change.old is None) and (new is None) == (change.new is None):
             lines += abs((new or "").count("\n") - (old or "").count("\n"))
-            found.extend(_of_file(repo, commit, change.path, old, new))
+            found.extend(of_file(repo, commit.sha, change.path, old, new))
     fix = speaks_of_a_fix(commit.message) and len(commit.changes) <= 6 and lines <= _FIX_LINES
     if len(found) > MOST_OF_A_COMMIT:
         found = random.Random(commit.sha).sample(found, MOST_OF_A_COMMIT)
@@ -115,7 +115,8 @@ def _text(repository: Repository, entry: Entry | None) -> str | None:
     return None if isinstance(text, Refusal) else text.text
 
 
-def _of_file(repo: str, commit: Commit, path: str, old: str | None, new: str | None) -> Iterator[Piece]:
+def of_file(repo: str, sha: str, path: str, old: str | None, new: str | None) -> Iterator[Piece]:
+    """A piece for each member that differs between two versions of a file; none where Python cannot be read."""
     training = any(text is not None and speaks_of_training(text) for text in (old, new))
     before = outline.read(old) if old is not None else None
     after = outline.read(new) if new is not None else None
@@ -128,7 +129,7 @@ def _of_file(repo: str, commit: Commit, path: str, old: str | None, new: str | N
             continue
         sides = (_mini(old, before, left), _mini(new, after, right))
         if sides != (None, None) and all(s is None or s.count("\n") <= LONGEST for s in sides):
-            yield Piece(repo, commit.sha, path, name, *sides, training, False)
+            yield Piece(repo, sha, path, name, *sides, training, False)
 
 
 # -- a member as a file of its own

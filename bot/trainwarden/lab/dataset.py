@@ -28,6 +28,9 @@ GROUPS = (
     "honest",
     "undone",
     "forward",
+    "spoilt",
+    "mended",
+    "kept",
 )
 Array = npt.NDArray[np.int64]
 
@@ -73,33 +76,32 @@ class Dataset:
         return np.flatnonzero(np.isin(self.group, wanted))
 
     def batch(self, chosen: Sequence[int] | Array) -> Batch:
-        """Some rows as one batch, padded to a multiple of 16 tokens."""
-        a = self.arrays
-        length = int(-(-max(self.length[i] for i in chosen) // 16) * 16)
-        ids, tags, hot = (np.zeros((len(chosen), length), np.int64) for _ in range(3))
-        signals = np.zeros((len(chosen), BAG), np.int64)
-        for row, i in enumerate(chosen):
-            start, end = int(a["starts"][i]), int(a["starts"][i + 1])
-            ids[row, : end - start] = a["ids"][start:end]
-            tags[row, : end - start] = a["tags"][start:end]
-            hot[row, : end - start] = a["hot"][start:end]
-            first, last = int(a["bags"][i]), int(a["bags"][i + 1])
-            signals[row, : last - first] = a["signals"][first:last]
+        """Some rows as one batch, padded to a multiple of 32 tokens."""
         picked = np.asarray(chosen)
+        length = int(-(-self.length[picked].max() // 32) * 32)
         plain = (
-            ids,
-            tags,
-            signals,
-            hot,
+            *(self._padded(name, "starts", picked, length) for name in ("ids", "tags")),
+            self._padded("signals", "bags", picked, BAG),
+            self._padded("hot", "starts", picked, length),
             self.label[picked],
-            a["family"][picked].astype(np.int64),
+            self.arrays["family"][picked].astype(np.int64),
             self.pair[picked],
         )
         return Batch(*(torch.from_numpy(one) for one in plain))
 
+    def _padded(self, name: str, bounds: str, picked: Array, width: int) -> Array:
+        """[rows, width] of a flat array whose rows begin and end at ``bounds``, zeros behind."""
+        flat, starts = self.arrays[name], self.arrays[bounds].astype(np.int64)
+        first, last = starts[picked], starts[picked + 1]
+        places = first[:, None] + np.arange(width)
+        inside = places < last[:, None]
+        if not len(flat):
+            return np.zeros(places.shape, np.int64)
+        return np.where(inside, flat[np.minimum(places, len(flat) - 1)], 0).astype(np.int64)
+
     def save(self, path: Path) -> None:
         """Writes it as one file."""
-        np.savez(path, **self.arrays)  # type: ignore[arg-type]
+        np.savez_compressed(path, **self.arrays)  # type: ignore[arg-type]
 
     @classmethod
     def joined(cls, parts: Sequence[Dataset]) -> Dataset:

@@ -12,6 +12,8 @@ from trainwarden.score.features import MASK, SPECIAL
 
 _MASKED, _MASKED_EDITED = 0.12, 0.25
 _PAIRS, _LINES, _FAMILY = 0.7, 0.4, 0.15
+_UNTOLD = 0.25
+"""The share of units whose signals are hidden while training."""
 
 
 class Guesser(nn.Module):
@@ -29,11 +31,12 @@ class Guesser(nn.Module):
 def pretraining_loss(model: Classifier, guesser: Guesser, batch: Batch, rng: torch.Generator) -> Tensor:
     """Masked tokens, most of them in edits (Devlin et al. 2019), and whether both sides were exchanged.
 
-    The signals say what was added and removed, so they are left out.
+    The signals say what was added and removed, so they are left out. ``rng`` lives on the batch's device.
     """
-    turned = torch.rand(len(batch.label), generator=rng) < 0.5
+    device = batch.ids.device
+    turned = torch.rand(len(batch.label), generator=rng, device=device) < 0.5
     tags = _turn(batch.tags, turned)
-    chance = torch.rand(batch.ids.shape, generator=rng)
+    chance = torch.rand(batch.ids.shape, generator=rng, device=device)
     plain = batch.ids >= len(SPECIAL)
     hidden = plain & (chance < torch.where(tags > 1, _MASKED_EDITED, _MASKED))
     ids = torch.where(hidden, MASK, batch.ids)
@@ -53,28 +56,30 @@ def _turn(tags: Tensor, turned: Tensor) -> Tensor:
     return torch.where(turned.unsqueeze(1), swapped, tags)
 
 
-def loss(model: nn.Module, batch: Batch, smoothing: float = 0.02) -> tuple[Tensor, Tensor]:
-    """Risk by unit and between pairs, risk by line, family. Returns the loss and the risk logits."""
-    risk, family, lines = model(batch.ids, batch.tags, batch.signals)
+def loss(model: nn.Module, batch: Batch, smoothing: float = 0.02) -> Tensor:
+    """Risk by unit and between pairs, risk by line, family.
+
+    Some units lose their signals: the classifier must read, not look up.
+    """
+    told = torch.rand(len(batch.label), 1, device=batch.signals.device) >= _UNTOLD
+    risk, family, lines = model(batch.ids, batch.tags, batch.signals * told)
     risk, family, lines = risk.float(), family.float(), lines.float()
     target = batch.label.float() * (1 - 2 * smoothing) + smoothing
     total = functional.binary_cross_entropy_with_logits(risk, target)
     total = total + _PAIRS * _ranking(risk, batch)
-    told = (batch.tags > 1) & (batch.hot != UNKNOWN)
-    if told.any():
-        truth = (batch.hot == HOT).float()
-        total = total + _LINES * functional.binary_cross_entropy_with_logits(lines[told], truth[told])
-    known = batch.family >= 0
-    if known.any():
-        total = total + _FAMILY * functional.cross_entropy(family[known], batch.family[known])
-    return total, risk.detach()
+    weighed = ((batch.tags > 1) & (batch.hot != UNKNOWN)).float()
+    by_line = functional.binary_cross_entropy_with_logits(
+        lines, (batch.hot == HOT).float(), weighed, reduction="sum"
+    )
+    total = total + _LINES * by_line / weighed.sum().clamp(min=1)
+    known = (batch.family >= 0).float()
+    by_family = functional.cross_entropy(family, batch.family.clamp(min=0), reduction="none")
+    return total + _FAMILY * (by_family * known).sum() / known.sum().clamp(min=1)
 
 
 def _ranking(risk: Tensor, batch: Batch) -> Tensor:
     """Sabotage above the honest edits of its own pair, which differ in little else."""
     same = batch.pair.unsqueeze(0) == batch.pair.unsqueeze(1)
     above = same & (batch.label.unsqueeze(1) > batch.label.unsqueeze(0))
-    if not above.any():
-        return risk.sum() * 0.0
     gaps = risk.unsqueeze(1) - risk.unsqueeze(0)
-    return functional.softplus(-gaps[above]).mean()
+    return (functional.softplus(-gaps) * above).sum() / above.sum().clamp(min=1)

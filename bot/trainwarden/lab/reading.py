@@ -9,7 +9,7 @@ from trainwarden.edits.compare import compare
 from trainwarden.edits.moves import LineMap, RawFile, resolve_moves
 from trainwarden.model import Side, Unit
 from trainwarden.parse import agree
-from trainwarden.score.units import units_of
+from trainwarden.score.units import lexemes, units_of, walk
 from trainwarden.training import is_test
 from trainwarden.view import ChangeView, FileStatus, FileView
 
@@ -27,6 +27,18 @@ def units_between(before: str | None, after: str | None, path: str, training: bo
         path, path, "python", status, side, training, is_test(path), len(_lines(after)), tuple(edits)
     )
     return units_of(ChangeView((view,)))
+
+
+def statements_of(code: str, path: str, member: str) -> list[tuple[int, list[str]]]:
+    """The statements of one member of a small file: how deep each stands, and its lexemes. Empty where it has none."""
+    (edits,) = resolve_moves([RawFile(path, compare(path, None, agree.read(code)), None)])
+    for edit in edits:
+        if edit.context.member == member and edit.after is not None:
+            root = edit.after
+            while root.parent is not None:
+                root = root.parent
+            return [(depth, lexemes(node)) for node, depth in walk(root)]
+    return []
 
 
 def _lines(text: str | None) -> list[str]:

@@ -180,7 +180,9 @@ def _file(folder: Path, kind: str, repo: str) -> Path:
     return folder / kind / f"{repo.replace('/', '+')}.pickle"
 
 
-def _write(folder: Path, kind: str, repo: str, rows: Sequence[Row]) -> None:
+def keep(folder: Path, kind: str, repo: str, rows: Sequence[Row]) -> None:
+    """Keeps the rows of a repository for ``read``."""
+    _file(folder, kind, repo).parent.mkdir(parents=True, exist_ok=True)
     partial = _file(folder, kind, repo).with_suffix(".partial")
     partial.write_bytes(pickle.dumps(rows, pickle.HIGHEST_PROTOCOL))
     partial.rename(_file(folder, kind, repo))
@@ -189,7 +191,7 @@ def _write(folder: Path, kind: str, repo: str, rows: Sequence[Row]) -> None:
 def _ordinary(task: tuple[Path, str]) -> tuple[str, int]:
     folder, repo = task
     rows = [row for piece in corpus.read(folder, repo) for row in ordinary_rows(piece)]
-    _write(folder, "ordinary", repo, rows)
+    keep(folder, "ordinary", repo, rows)
     return repo, len(rows)
 
 
@@ -210,7 +212,7 @@ def _planted(task: _Planting) -> tuple[str, int]:
     pieces = (piece for piece in corpus.read(task.folder, task.repo) if low <= share(piece.id) < high)
     used: Counter[str] = Counter()
     rows = [row for piece in pieces for row in planted_rows(piece, task.most, task.withheld, used)]
-    _write(task.folder, f"planted/{task.shard}", task.repo, rows)
+    keep(task.folder, f"planted/{task.shard}", task.repo, rows)
     return task.repo, len(rows)
 
 
@@ -258,7 +260,7 @@ def _cases(options: argparse.Namespace, splits: Mapping[str, str]) -> None:
         for sample, rows in zip(made.samples, pool.imap(sample_rows, made.samples, chunksize=8), strict=True):
             found.setdefault(sample.repo, []).extend(rows)
     for repo, rows in found.items():
-        _write(options.out, "cases", repo, rows)
+        keep(options.out, "cases", repo, rows)
     sys.stderr.write(f"{len(made.samples)} changes, {sum(map(len, found.values()))} units\n")
 
 

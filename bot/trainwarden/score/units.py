@@ -65,10 +65,9 @@ def line_of(edit: Edit) -> int:
 
 
 @dataclass(slots=True)
-class _Row:
+class Row:
     """A statement of the merged member on its way into units."""
 
-    node: Node
     depth: int
     line: int
     lexemes: Lexemes
@@ -93,34 +92,28 @@ class _Member:
         """One unit, or several where the edits are too many for one."""
         rows = self._rows()
         edited = [place for place, row in enumerate(rows) if row.edit is not None]
-        for group in _groups(rows, edited):
+        for group in groups(rows, edited):
             yield self._unit(rows, group)
 
-    def _unit(self, rows: Sequence[_Row], group: Sequence[int]) -> Unit:
-        chosen = sorted({*group, *_around(rows, group)})
-        own = set(group)
-        statements = tuple(
-            Statement(rows[i].lexemes, rows[i].depth, rows[i].line, i in own and rows[i].edit is not None)
-            for i in chosen
-        )
+    def _unit(self, rows: Sequence[Row], group: Sequence[int]) -> Unit:
         told: set[str] = set()
         for i in group:
             edit = rows[i].edit
             if edit is not None:
                 told |= self._signals_of(self._file, edit)
-        return Unit(self._file.path, self._name, statements, tuple(sorted(told)))
+        return Unit(self._file.path, self._name, within(rows, group), tuple(sorted(told)))
 
     # -- the merged member
 
-    def _rows(self) -> list[_Row]:
+    def _rows(self) -> list[Row]:
         """Both sides in one list: the head's statements in order, the base's lost ones where they stood."""
         old, new = self._root("before"), self._root("after")
-        before = list(_walk(old)) if old is not None else []
+        before = list(walk(old)) if old is not None else []
         if new is None:  # the member only lost statements: what it kept is read where it stood
             rows = [row for node, depth in before for row in self._left(node, depth)]
-            _nest(rows)
+            nest(rows)
             return rows
-        after = list(_walk(new))
+        after = list(walk(new))
         matcher = SequenceMatcher(
             None, [header_key(n) for n, _ in before], [header_key(n) for n, _ in after], False
         )
@@ -129,7 +122,7 @@ class _Member:
             if tag != "equal":
                 rows.extend(row for node, depth in before[i1:i2] for row in self._gone(node, depth))
             rows.extend(self._here(node, depth) for node, depth in after[j1:j2])
-        _nest(rows)
+        nest(rows)
         return rows
 
     def _root(self, side: str) -> Node | None:
@@ -139,25 +132,25 @@ class _Member:
             node = node.parent
         return node
 
-    def _gone(self, node: Node, depth: int) -> Iterator[_Row]:
+    def _gone(self, node: Node, depth: int) -> Iterator[Row]:
         edit = self._before.get(id(node))
         if edit is not None and edit.after is None:
-            yield _Row(node, depth, edit.start, _tagged(node, "removed"), edit)
+            yield Row(depth, edit.start, _tagged(node, "removed"), edit)
 
-    def _left(self, node: Node, depth: int) -> Iterator[_Row]:
+    def _left(self, node: Node, depth: int) -> Iterator[Row]:
         if id(node) in self._before:
             yield from self._gone(node, depth)
         else:
-            yield _Row(node, depth, node.line, _tagged(node, "same")[:_LONGEST_CONTEXT])
+            yield Row(depth, node.line, _tagged(node, "same")[:_LONGEST_CONTEXT])
 
-    def _here(self, node: Node, depth: int) -> _Row:
+    def _here(self, node: Node, depth: int) -> Row:
         edit = self._after.get(id(node))
         if edit is None:
-            return _Row(node, depth, node.line, _tagged(node, "same")[:_LONGEST_CONTEXT])
-        return _Row(node, depth, line_of(edit), _edited(edit), edit)
+            return Row(depth, node.line, _tagged(node, "same")[:_LONGEST_CONTEXT])
+        return Row(depth, line_of(edit), _edited(edit), edit)
 
 
-def _walk(root: Node) -> Iterator[tuple[Node, int]]:
+def walk(root: Node) -> Iterator[tuple[Node, int]]:
     """The statements of a member with their depth, the member's own header first."""
     if root.kind == "module":
         for child in root.children:
@@ -184,7 +177,7 @@ def _statements(node: Node, depth: int) -> Iterator[tuple[Node, int]]:
             yield from _statements(child, depth + 1)
 
 
-def _nest(rows: Sequence[_Row]) -> None:
+def nest(rows: Sequence[Row]) -> None:
     """Gives each row the places of the headers it stands under."""
     stack: list[int] = []
     for place, row in enumerate(rows):
@@ -198,7 +191,7 @@ def _nest(rows: Sequence[_Row]) -> None:
 # -- what goes into one unit
 
 
-def _groups(rows: Sequence[_Row], edited: Sequence[int]) -> Iterator[list[int]]:
+def groups(rows: Sequence[Row], edited: Sequence[int]) -> Iterator[list[int]]:
     """Edited rows that are read together: neighbours, up to ``EDITED`` lexemes."""
     group: list[int] = []
     size = 0
@@ -213,7 +206,16 @@ def _groups(rows: Sequence[_Row], edited: Sequence[int]) -> Iterator[list[int]]:
         yield group
 
 
-def _around(rows: Sequence[_Row], group: Sequence[int]) -> set[int]:
+def within(rows: Sequence[Row], group: Sequence[int]) -> tuple[Statement, ...]:
+    """The statements of one unit: a group of edited rows and what they are read with."""
+    own = set(group)
+    return tuple(
+        Statement(rows[i].lexemes, rows[i].depth, rows[i].line, i in own)
+        for i in sorted(own | _around(rows, group))
+    )
+
+
+def _around(rows: Sequence[Row], group: Sequence[int]) -> set[int]:
     """Context by use: the member's header, what the edits stand under, neighbours, then rows that share names."""
     chosen: set[int] = set()
     room = CONTEXT
@@ -226,23 +228,28 @@ def _around(rows: Sequence[_Row], group: Sequence[int]) -> set[int]:
     return chosen
 
 
-def _wanted(rows: Sequence[_Row], group: Sequence[int]) -> Iterator[int]:
+def _wanted(rows: Sequence[Row], group: Sequence[int]) -> Iterator[int]:
     yield 0
     for place in group:
         yield from rows[place].parents
     for step in (1, 2):
         for place in group:
             yield from (near for near in (place - step, place + step) if 0 <= near < len(rows))
-    words = _changed_words(rows, group)
     low, high = group[0], group[-1]
-    sharing = [(_distance(i, low, high), i) for i, row in enumerate(rows) if row.words & words]
-    yield from (i for _, i in sorted(sharing))
+    for words in (_changed_words(rows, group), _words(rows, group)):
+        sharing = [(_distance(i, low, high), i) for i, row in enumerate(rows) if row.words & words]
+        yield from (i for _, i in sorted(sharing))
     yield from sorted(range(max(0, low - 8), min(len(rows), high + 9)), key=lambda i: _distance(i, low, high))
 
 
-def _changed_words(rows: Sequence[_Row], group: Sequence[int]) -> set[str]:
+def _changed_words(rows: Sequence[Row], group: Sequence[int]) -> set[str]:
     found = {text for i in group for text, tag in rows[i].lexemes if tag != "same"}
     return {text for text in found if text[0].isalpha() or text[0] == "_"} - _COMMON
+
+
+def _words(rows: Sequence[Row], group: Sequence[int]) -> frozenset[str]:
+    """All names of the edited statements: where a factor went, what it was applied to says what it did."""
+    return frozenset().union(*(rows[i].words for i in group)) - _COMMON
 
 
 def _distance(place: int, low: int, high: int) -> int:
@@ -288,10 +295,10 @@ def _edited(edit: Edit) -> Lexemes:
     if edit.kind == "moved":
         return _tagged(edit.after, "moved")
     kept: UnitTag = "same" if edit.kind == "changed" else "moved"
-    woven = tuple(_woven(lexemes(edit.before), lexemes(edit.after), kept))
-    if not any(tag != kept for _, tag in woven):  # beyond what is read of a statement
-        woven = tuple(_of_deltas(edit))
-    return tuple(_near(woven, kept))
+    both = woven(lexemes(edit.before), lexemes(edit.after), kept)
+    if any(tag != kept for _, tag in both):
+        return both
+    return tuple(_near(tuple(_of_deltas(edit)), kept))  # beyond what is read of a statement
 
 
 def _of_deltas(edit: Edit) -> Iterator[tuple[str, UnitTag]]:
@@ -314,8 +321,13 @@ def _near(woven: Lexemes, kept: UnitTag) -> Iterator[tuple[str, UnitTag]]:
         gap = place not in wanted
 
 
+def woven(before: Sequence[str], after: Sequence[str], kept: UnitTag = "same") -> Lexemes:
+    """Two versions of a statement in one, without what is far from their differences."""
+    return tuple(_near(tuple(_woven(before, after, kept)), kept))
+
+
 def _woven(before: Sequence[str], after: Sequence[str], kept: UnitTag) -> Iterator[tuple[str, UnitTag]]:
-    """Two versions of a statement in one: what stayed once, what went before what came."""
+    """What stayed once, what went before what came."""
     matcher = SequenceMatcher(None, before, after, False)
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":

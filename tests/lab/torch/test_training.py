@@ -11,10 +11,11 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from trainwarden.lab import rows, train
+from trainwarden.lab import members, mixture, rows, train, trainer
 from trainwarden.lab.dataset import GROUPS, Dataset, encode
 from trainwarden.lab.initial import token_vectors
 from trainwarden.lab.measure import BagOfTokens, area, auroc, changes, deletes_more, pairs_right
+from trainwarden.lab.members import Member
 from trainwarden.lab.rows import Row
 from trainwarden.lab.vocabulary import known_signals, train_tokenizer
 from trainwarden.model import Statement, Unit, UnitTag
@@ -90,29 +91,43 @@ def test_data_is_kept_and_joined_whole(tmp_path: Path, encoder: Encoder) -> None
         assert torch.equal(theirs.ids, ours.ids) and torch.equal(theirs.signals, ours.signals)
 
 
+MEMBER = tuple(
+    (depth, tuple(code.split()))
+    for depth, code in (
+        (0, "def ( self , loss , scale )"),
+        (1, "loss = loss / scale"),
+        (1, "if loss > 1 and scale :"),
+        (2, "self . optimizer . zero_grad ( )"),
+        (2, "loss . backward ( )"),
+        (1, "return loss"),
+    )
+)
+
+
 def write(folder: Path, repo: str) -> None:
     ordinary = [
         Row(r.unit, 0, (), "ordinary", repo, f"o{i}") for i, r in enumerate(material(120, 3)) if not r.label
     ]
     for kind in ("ordinary", "planted", "cases"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-    rows._write(folder, "ordinary", repo, ordinary)
-    rows._write(
+    rows.keep(folder, "ordinary", repo, ordinary)
+    rows.keep(
         folder,
         "planted",
         repo,
         [Row(r.unit, r.label, r.hot, r.group, repo, r.pair, "A01", "known") for r in material(200, 4)],
     )
+    members.write(folder, repo, [Member(repo, "a/b.py", f"f{i}", MEMBER) for i in range(30)])
     held = Row(material(2, 5)[0].unit, 1, (4,), "planted", repo, "held", "M01", "held")
-    rows._write(folder, "cases", repo, [held])
+    rows.keep(folder, "cases", repo, [held])
 
 
 def test_a_run_learns_resumes_and_leaves_out_what_is_held_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "_SAVE_EVERY", 10)
-    monkeypatch.setattr(train, "TOKENS", 640)
-    monkeypatch.setattr(train, "_POOL", 256)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 10)
+    monkeypatch.setattr(trainer, "_LOOK_EVERY", 5)
+    monkeypatch.setattr(mixture, "_POOL", 256)
     listed = tmp_path / "repos.txt"
     listed.write_text(
         "pytorch/examples\tchoose\nallenai/OLMo\tchoose\nhuggingface/pytorch-image-models\tchoose\n"
@@ -129,7 +144,20 @@ def test_a_run_learns_resumes_and_leaves_out_what_is_held_out(
         "--width",
         "64",
     ]
-    asked += ["--depth", "1", "--pretrain-steps", "4"]
+    asked += [
+        "--depth",
+        "1",
+        "--pretrain-steps",
+        "4",
+        "--mutation-steps",
+        "4",
+        "--tokens",
+        "640",
+        "--mutations",
+        "2",
+        "--jobs",
+        "1",
+    ]
     assert train.main([*asked, "--steps", "20"]) == 0
     first = json.loads((tmp_path / "run" / "record.json").read_text())["curves"]["finetune"]
     assert train.main([*asked, "--steps", "60"]) == 0
