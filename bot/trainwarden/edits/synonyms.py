@@ -45,8 +45,11 @@ _SAME = (
     ),
 )
 _CANONICAL = {name: names.split()[0] for names in _SAME for name in names.split()}
-_NOT_ENTRIES = frozenset(dir(dict))
-"""``d["items"]`` is an entry, ``d.items`` is a method."""
+_NOT_ENTRIES = frozenset(dir(dict)) | frozenset(
+    "data grad T H mT shape size dtype device real imag mean sum max min std var prod any all abs index count rank "
+    "columns values iloc loc name names step stop start training module".split()
+)
+"""``d["items"]`` is an entry, ``d.items`` is a method; so are tables, arrays, tensors and modules with theirs."""
 
 
 def same(delta: Delta, before: Scope, after: Scope) -> bool:

@@ -51,7 +51,7 @@ def load(run: Path) -> Classifier:
     """The trained classifier of a run."""
     plan = Plan(**json.loads((run / "record.json").read_bytes())["plan"])
     model = build(run, plan)
-    model.load_state_dict(torch.load(run / "model.pt", weights_only=True))
+    model.load_state_dict(torch.load(run / "model.pt", map_location="cpu", weights_only=True))
     model.eval()
     return model
 

@@ -97,7 +97,7 @@ class Trainer:
 
     def _resume(self) -> None:
         if self._file.exists():
-            state = torch.load(self._file, weights_only=True)
+            state = torch.load(self._file, map_location="cpu", weights_only=True)
             self._modules.load_state_dict(state["modules"])
             self.averaged.load_state_dict(state["averaged"])
             self._optimizer.load_state_dict(state["optimizer"])
