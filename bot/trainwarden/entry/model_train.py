@@ -18,19 +18,28 @@ from trainwarden.entry import output
 from trainwarden.model import Misuse, Unfinished
 
 EPILOG = """\
-Five steps: gather edits from history, label them, plant sabotage in them, train, publish with a card. A run that was
-stopped goes on where it was. The card's figures come from the repositories that the list calls `report`; those that
-it calls `choose` are trained on, a tenth of them kept to calibrate with.
+The steps: gather edits from history, label them, plant sabotage in them, read members to draw small edits from, read
+cases and fixes, train, publish with a card. A run that was stopped goes on where it was. The card's figures come from
+the repositories that the list calls `report`; those that it calls `choose` are trained on, a tenth of them kept to
+calibrate with.
 
 examples:
   trainwarden model train --mirrors clones --repos repos.txt --out build
   trainwarden model train --mirrors clones --repos repos.txt --out build --cases cases/*.yaml
   trainwarden scan --staged --model build/change-risk
 
-On two cores the default size takes about two hours, more than half of it to gather and plant. A GPU is used when
-PyTorch has one.
+On two cores the default size takes under three hours, half of it to gather and plant. A GPU is used when PyTorch has
+one; there the bundled model took ten minutes:
+  --tokens 32768 --pretrain-steps 5000 --mutation-steps 1200 --steps 6000
 """
 SHARDS = 12
+_TRAINING = {
+    "--tokens": "tokens of a batch",
+    "--pretrain-steps": "steps of guessing hidden words",
+    "--mutation-steps": "steps of telling a small edit from its reverse",
+    "--steps": "steps of fine-tuning",
+}
+"""Options that the training step takes over, with its defaults."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shards", type=shared.positive, default=8, metavar="N", help="parts of 12 to plant in"
     )
-    parser.add_argument("--steps", type=shared.positive, metavar="N", help="steps of fine-tuning")
+    for name, words in _TRAINING.items():
+        parser.add_argument(name, type=shared.positive, metavar="N", help=words)
     parser.add_argument("--jobs", type=shared.positive, default=2, metavar="N", help="default: 2")
 
 
@@ -89,10 +99,21 @@ def steps(arguments: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     if arguments.cases or arguments.fixes:
         fixes = ["--fixes", arguments.fixes] if arguments.fixes else []
         yield "Reading cases and fixes", ["rows", *working, "--cases", *arguments.cases, *fixes]
-    more = ["--steps", str(arguments.steps)] if arguments.steps else []
+    if arguments.cases:
+        yield "Reading cases by themselves", ["crafted", *working, "--cases", *arguments.cases]
+    yield (
+        "Reading members",
+        ["members", *where, "--out", arguments.out, "--jobs", str(arguments.jobs)],
+    )
+    more = [word for name in _TRAINING for word in _given(arguments, name)]
     yield "Training", ["train", "--rows", arguments.out, *where, "--out", run_folder, *more]
     to = str(Path(arguments.out) / "change-risk")
     yield (
         "Publishing",
         ["publish", "--run", run_folder, "--rows", arguments.out, *where, "--out", to],
     )
+
+
+def _given(arguments: argparse.Namespace, name: str) -> list[str]:
+    value = getattr(arguments, name.removeprefix("--").replace("-", "_"))
+    return [name, str(value)] if value else []

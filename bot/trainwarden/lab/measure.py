@@ -6,6 +6,7 @@ bag of tokens and "it takes away more than it adds". A change is as risky as its
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,10 @@ _REMOVED, _ADDED = 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """An estimate with its 95 % interval (bootstrap over changes or pairs) and what it was made from."""
+    """An estimate with its 95 % interval (bootstrap over changes or pairs) and what it was made from.
+
+    Where there was nothing to make it from, the value is not a number.
+    """
 
     value: float
     low: float
@@ -34,7 +38,12 @@ class Figure:
     count: int
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "nothing to measure"
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f}, n = {self.count})"
+
+
+_NOTHING = Figure(math.nan, math.nan, math.nan, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,9 @@ class Changes:
 
 
 def auroc(positive: Floats, negative: Floats) -> float:
-    """The chance that a sabotage ranks above an honest change, ties counting half."""
+    """The chance that a sabotage ranks above an honest change, ties counting half. NaN where either is missing."""
+    if not len(positive) or not len(negative):
+        return math.nan
     ranks = rankdata(np.concatenate([positive, negative]))
     n, m = len(positive), len(negative)
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
@@ -56,6 +67,8 @@ def auroc(positive: Floats, negative: Floats) -> float:
 
 def area(positive: Floats, negative: Floats, seed: int = 0) -> Figure:
     """AUROC with its interval."""
+    if not len(positive) or not len(negative):
+        return _NOTHING
     rng = np.random.default_rng(seed)
 
     def once() -> float:
@@ -73,6 +86,8 @@ def pairs_right(changes: Changes, balanced: bool = False, seed: int = 0) -> Figu
             continue
         bad, good = changes.risk[here & (changes.label == 1)], changes.risk[here & (changes.label == 0)]
         wins.extend(np.sign(b - g) / 2 + 0.5 for b in bad for g in good)
+    if not wins:
+        return _NOTHING
     rng = np.random.default_rng(seed)
     all_wins = np.array(wins)
     return _figure(all_wins.mean(), lambda: rng.choice(all_wins, len(all_wins)).mean(), len(wins))

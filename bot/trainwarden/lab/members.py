@@ -133,14 +133,7 @@ def _file(folder: Path, repo: str) -> Path:
 def _gather(task: tuple[Path, str]) -> tuple[str, int]:
     folder, repo = task
     found = gather(folder, repo)
-    partial = _file(folder, repo).with_suffix(".partial")
-    with gzip.open(partial, "wt", encoding="utf-8") as lines:
-        for member in found:
-            statements = [(depth, " ".join(words)) for depth, words in member.statements]
-            lines.write(
-                json.dumps({"path": member.path, "name": member.name, "statements": statements}) + "\n"
-            )
-    partial.rename(_file(folder, repo))
+    write(folder, repo, found)
     return repo, len(found)
 
 

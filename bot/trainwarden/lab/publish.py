@@ -27,12 +27,15 @@ from trainwarden.lab.measure import Floats
 from trainwarden.lab.network import Classifier
 from trainwarden.lab.rows import KINDS
 from trainwarden.lab.train import Plan, build, risks
-from trainwarden.score import probe
+from trainwarden.score import artifact, probe
 from trainwarden.score.artifact import seal
+from trainwarden.score.embedded import Embedded
 
 NEAR = 0.15
 """Mean difference of logits that a smaller precision may bring on real units."""
 _CHECKED = 12
+MOST_TO_CALIBRATE = 12_000
+"""Units; the rest would not move two numbers."""
 
 
 def calibrate(risk: Floats, label: Floats) -> tuple[float, float]:
@@ -75,7 +78,9 @@ def publish(model: Classifier, run: Path, to: Path, tune: Dataset) -> Mapping[st
         (to / "1").mkdir(parents=True, exist_ok=True)
         shutil.copy(int8 if found["int8"].mean <= NEAR else fp32, to / "1" / "model.onnx")
         shutil.copy(half, to / "1" / "model.fp16.onnx")
-    slope, offset = calibrate(risks(model, tune, torch.device("cpu")), tune.label.astype(np.float64))
+    chosen = rng.permutation(len(tune))[:MOST_TO_CALIBRATE]
+    risk = risks(model, tune, torch.device("cpu"), chosen)[chosen]
+    slope, offset = calibrate(risk, tune.label[chosen].astype(np.float64))
     (to / "calibration.json").write_text(
         json.dumps({"slope": round(slope, 5), "offset": round(offset, 5)}) + "\n"
     )
@@ -91,8 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     splits = dict(parse_splits(options.repos.read_bytes(), str(options.repos)))
     tune = Dataset.joined([Dataset.load(options.run / f"tune-{kind}.npz") for kind in KINDS])
     model = load(options.run)
+    before = Embedded(artifact.load(options.before)) if options.before is not None else None
     deviations = publish(model, options.run, options.out, tune)
-    material = Material(options.run, options.rows, splits, model, deviations)
+    notes = options.notes.read_text("utf-8") if options.notes else ""
+    material = Material(options.run, options.rows, splits, model, deviations, before, notes)
     (options.out / "card.md").write_text(card(material), encoding="utf-8")
     probe.write(options.out)
     sys.stdout.write(f"{seal(options.out)}\n")
@@ -107,6 +114,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=Path, required=True, help="the working folder of trainwarden.lab.rows")
     parser.add_argument("--repos", type=Path, required=True, help="lines of: owner/name choose|report")
     parser.add_argument("--out", type=Path, default=Path("models/change-risk"))
+    parser.add_argument(
+        "--before",
+        type=Path,
+        default=artifact.bundled(),
+        help="a model that the card compares with, on the same units (default: the bundled one)",
+    )
+    parser.add_argument("--notes", type=Path, help="Markdown to end the card with")
     return parser.parse_args(argv)
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.lab import members, rows
-from trainwarden.lab.dataset import Batch, Dataset, encode
+from trainwarden.lab.dataset import Array, Batch, Dataset, encode
 from trainwarden.lab.initial import token_vectors
 from trainwarden.lab.mixture import Mixture, pair_batches, plain_batches, stream
 from trainwarden.lab.network import Classifier, Shape
@@ -42,9 +42,9 @@ Curve = list[tuple[int, float]]
 class Plan:
     """What decides a run, beside its data. ``tokens``: of a batch, padding included."""
 
-    pretrain_steps: int = 1500
-    mutation_steps: int = 500
-    steps: int = 5000
+    pretrain_steps: int = 1000
+    mutation_steps: int = 300
+    steps: int = 3500
     pretrain_rate: float = 6e-4
     rate: float = 3e-4
     decay: float = 0.02
@@ -92,6 +92,11 @@ def prepare(folder: Path, splits: dict[str, str], out: Path, plan: Plan, jobs: i
     return found
 
 
+def load_encoder(run: Path) -> Encoder:
+    """The encoder with the vocabulary of a run."""
+    return Encoder((run / "tokenizer.json").read_bytes(), (run / "signals.json").read_bytes())
+
+
 # -- training
 
 
@@ -135,16 +140,19 @@ def finetune(
     return trainer.curve
 
 
-def risks(model: Classifier, data: Dataset, device: torch.device) -> npt.NDArray[np.float64]:
-    """The risk logit of every row."""
+def risks(
+    model: Classifier, data: Dataset, device: torch.device, chosen: Array | None = None
+) -> npt.NDArray[np.float64]:
+    """The risk logit of every row, or of the ``chosen`` ones with zeros between them."""
     found = np.zeros(len(data))
-    order = np.argsort(data.length)
+    wanted = np.arange(len(data)) if chosen is None else chosen
+    order = wanted[np.argsort(data.length[wanted])]
     model.eval()
     with torch.inference_mode():
         for start in range(0, len(order), 64):
-            chosen = order[start : start + 64]
-            batch = data.batch(chosen).to(device)
-            found[chosen] = model(batch.ids, batch.tags, batch.signals)[0].float().cpu().numpy()
+            rows_here = order[start : start + 64]
+            batch = data.batch(rows_here).to(device)
+            found[rows_here] = model(batch.ids, batch.tags, batch.signals)[0].float().cpu().numpy()
     model.train()
     return found
 
