@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,6 +128,13 @@ def test_the_page_tells_every_group(capsys: pytest.CaptureFixture[str], tmp_path
     assert "2 cases, 4 ordinary commits" in out
     assert "`error`: 1" in out
     assert "| cases | 50.0 % / **50.0 %** [10 to 90] |" in out
+
+
+def test_a_new_table_keeps_what_was_fitted_elsewhere(tmp_path: Path) -> None:
+    old = tmp_path / "evidence.json"
+    assert calibrate.fitted_elsewhere(old) == {}
+    old.write_text(json.dumps({"rules": {"x": 1.0}, "learned": {"line": 0.2}, "upper": {"rules": 0.1}}))
+    assert calibrate.fitted_elsewhere(old) == {"learned": {"line": 0.2}, "upper": {"rules": 0.1}}
 
 
 def test_the_lab_adds_up_what_the_policy_adds_up() -> None:

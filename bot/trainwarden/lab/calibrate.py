@@ -45,8 +45,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     table = _table(fitted, settings, held.totals[[e.group == "ordinary" for e in learned]])
     if arguments.write_measured:
         _write_measured(learned)
-    Path(arguments.out).write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    out = Path(arguments.out)
+    table |= fitted_elsewhere(out)
+    out.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return 0
+
+
+def fitted_elsewhere(table: Path) -> dict[str, object]:
+    """What ``lab.join`` wrote into a table that is about to be replaced: kept, until that is fitted again, too."""
+    if not table.exists():
+        return {}
+    known = json.loads(table.read_bytes())
+    return {name: known[name] for name in ("learned", "upper") if name in known}
 
 
 def _parser() -> argparse.ArgumentParser:
