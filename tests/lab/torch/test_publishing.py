@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import math
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lab.torch.test_training import material, write
+from trainwarden.entry import model_train
 from trainwarden.lab import publish, train
 from trainwarden.lab.aims import Bars, against_the_marks
 from trainwarden.lab.measure import Changes as Compared
@@ -59,6 +62,34 @@ def test_a_model_is_published_and_the_next_is_compared_with_it(folder: Path) -> 
     bad = np.array([score.logit for score in scores[0::2]])
     good = np.array([score.logit for score in scores[1::2]])
     assert auroc(bad, good) > 0.8, "it learned, and what was exported is what was trained"
+
+
+def test_every_step_of_the_command_is_a_program_that_takes_its_options(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    parser = argparse.ArgumentParser()
+    model_train.add_arguments(parser)
+    given = [
+        "--mirrors",
+        "clones",
+        "--repos",
+        "repos.txt",
+        "--out",
+        "build",
+        "--cases",
+        "a.yaml",
+        "--fixes",
+        "b",
+    ]
+    lengths = ["--tokens", "1", "--pretrain-steps", "1", "--mutation-steps", "1", "--steps", "1"]
+    asked = list(model_train.steps(parser.parse_args([*given, *lengths])))
+    programs = {command[0] for _, command in asked}
+    assert programs == {"corpus", "rows", "crafted", "members", "train", "publish"}
+    for _, (program, *words) in asked:
+        with pytest.raises(SystemExit):
+            import_module(f"trainwarden.lab.{program}").main(["--help"])
+        told = capsys.readouterr().out
+        assert [word for word in words if word.startswith("--") and word not in told] == []
 
 
 def test_nothing_to_measure_is_no_figure() -> None:
