@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -114,16 +114,18 @@ def pretrain(
     guesser = Guesser(model).to(device)
     both = nn.ModuleList([model, guesser])
     rng = torch.Generator(device).manual_seed(plan.seed)
-    words = stream(lambda seed: plain_batches(plain, chosen, plan.tokens, seed), plan.seed, workers)
-    edits = stream(lambda seed: pair_batches(mutated, plan.tokens, seed), plan.seed + 1, workers)
+
+    def words(seed: int) -> Iterator[Batch]:
+        return stream(lambda one: plain_batches(plain, chosen, plan.tokens, one), seed, workers)
 
     def guess(batch: Batch) -> Tensor:
         return pretraining_loss(model, guesser, batch, rng)
 
     first = Trainer("pretrain", both, plan.pretrain_steps, plan.pretrain_rate, plan.decay, out)
-    first.run(((batch,) for batch in words), guess, device)
+    first.run(((batch,) for batch in words(plan.seed)), guess, device)
+    edits = stream(lambda seed: pair_batches(mutated, plan.tokens, seed), plan.seed + 1, workers)
     second = Trainer("mutations", both, plan.mutation_steps, plan.pretrain_rate / 2, plan.decay, out)
-    second.run(zip(words, edits, strict=False), lambda a, b: guess(a) + loss(model, b), device)
+    second.run(zip(words(plan.seed + 2), edits, strict=False), lambda a, b: guess(a) + loss(model, b), device)
     return {"pretrain": first.curve, "mutations": second.curve}
 
 

@@ -46,6 +46,8 @@ class Trainer:
         device: torch.device,
     ) -> None:
         """Trains to the last step. A loss that is not finite stops the run: it would spoil the rest."""
+        if self.step >= self._steps:
+            return
         for _ in range(self.step):
             next(batches)
         bar = tqdm(total=self._steps, initial=self.step, desc=self._name, mininterval=10, file=sys.stderr)
