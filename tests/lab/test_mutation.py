@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from trainwarden.lab.members import Member, read, write
 from trainwarden.lab.mutation import Mutation, mutations
 from trainwarden.lab.mutation_words import HARMFUL, HONEST, names_of
 from trainwarden.lab.reading import statements_of
@@ -129,9 +128,3 @@ def test_parts_of_a_statement() -> None:
     assert operand_end([")"], 0) == 0
     assert [call[i] for i in code_places("f ( ' in it ' , x )".split())] != []
     assert "it" not in {"f ( ' in it ' , x )".split()[i] for i in code_places("f ( ' in it ' , x )".split())}
-
-
-def test_members_are_kept_whole(tmp_path: Path) -> None:
-    kept = [Member("o/r", "a.py", "f", ((0, ("def", "(", ")")), (1, ("return", "x"))))]
-    write(tmp_path, "o/r", kept)
-    assert list(read(tmp_path, ["o/r", "not/there"])) == kept

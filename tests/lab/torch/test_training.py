@@ -194,3 +194,9 @@ def test_vectors_of_tokens_that_stand_together_are_alike(encoder: Encoder) -> No
 
 def test_groups_are_named_once() -> None:
     assert len(set(GROUPS)) == len(GROUPS)
+
+
+def test_members_are_kept_whole(tmp_path: Path) -> None:
+    kept = [Member("o/r", "a.py", "f", ((0, ("def", "(", ")")), (1, ("return", "x"))))]
+    members.write(tmp_path, "o/r", kept)
+    assert list(members.read(tmp_path, ["o/r", "not/there"])) == kept
