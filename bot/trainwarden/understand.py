@@ -17,7 +17,6 @@ from trainwarden.facts.shifts import match
 from trainwarden.marks import marks
 from trainwarden.model import Fact, FileKind, FilePair, FileVersion, Lines, Unread
 from trainwarden.parse import agree, outline
-from trainwarden.parse.nodes import Node
 from trainwarden.parse.source import Refusal, decode_python, kind_of
 from trainwarden.training import is_test, speaks_of_training
 from trainwarden.view import ChangeView, Edit, FileStatus, FileView, Mark
@@ -74,14 +73,8 @@ def untie(view: ChangeView) -> None:
     """
     edits = [edit for file in view.files for edit in file.edits]
     sides = [node for edit in edits for node in (edit.before, edit.after) if node is not None]
-    for root in {id(root): root for root in map(_root, sides)}.values():
+    for root in {id(root): root for root in (node.root for node in sides)}.values():
         root.untie()
-
-
-def _root(node: Node) -> Node:
-    while node.parent is not None:
-        node = node.parent
-    return node
 
 
 def _counts(views: Iterable[FileView], side: str) -> Counter[str]:

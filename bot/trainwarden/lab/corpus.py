@@ -37,7 +37,7 @@ MOST_OF_A_COMMIT = 12
 """Pieces of one commit: a change of everything teaches no more than some of it."""
 LONGEST = 300
 """Lines of a member."""
-_LARGEST = 400_000
+LARGEST = 400_000
 _TESTS = 0.1
 """The share of test files that is kept: they are code too, but not what is attacked."""
 _FIX_LINES = 60
@@ -110,8 +110,13 @@ def _of_commit(repository: Repository, repo: str, commit: Commit) -> Iterator[Pi
 def _text(repository: Repository, entry: Entry | None) -> str | None:
     if entry is None:
         return None
-    data = repository.blob(entry.oid, _LARGEST)
-    text = decode_python(data) if isinstance(data, bytes) else Refusal("")
+    data = repository.blob(entry.oid, LARGEST)
+    return python_text(data) if isinstance(data, bytes) else None
+
+
+def python_text(data: bytes) -> str | None:
+    """The text of a Python file; None where it cannot be decoded as Python does."""
+    text = decode_python(data)
     return None if isinstance(text, Refusal) else text.text
 
 

@@ -20,14 +20,11 @@ from trainwarden.evaluate.casefile import Case
 from trainwarden.evaluate.mirrors import Clone, Mirrors
 from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.evaluate.sample import technique_ids
-from trainwarden.lab.corpus import of_file
+from trainwarden.lab.corpus import LARGEST, of_file, python_text
 from trainwarden.lab.reading import units_between
 from trainwarden.lab.rows import Row, keep
 from trainwarden.lab.splits import split_of
 from trainwarden.model import Unit
-from trainwarden.parse.source import Refusal, decode_python
-
-_LARGEST = 400_000
 
 
 def crafted_rows(case: Case, clone: Clone) -> Iterator[Row]:
@@ -52,10 +49,9 @@ def _units(case: Case, path: str, before: str, after: str) -> Iterator[Unit]:
 
 
 def _text(path: str, data: bytes | None) -> str | None:
-    if data is None or len(data) > _LARGEST or not path.endswith(".py"):
+    if data is None or len(data) > LARGEST or not path.endswith(".py"):
         return None
-    text = decode_python(data)
-    return None if isinstance(text, Refusal) else text.text
+    return python_text(data)
 
 
 # -- the program
@@ -72,7 +68,7 @@ def _of_repository(task: tuple[str, Sequence[Case]], mirrors: Path, out: Path) -
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Makes the rows of every repository that is for training."""
-    parser = argparse.ArgumentParser(prog="python -m trainwarden.lab.contrast", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m trainwarden.lab.crafted", description=__doc__)
     parser.add_argument("--mirrors", type=Path, required=True, help="folder of bare clones, owner+name each")
     parser.add_argument("--repos", type=Path, required=True, help="lines of: owner/name choose|report")
     parser.add_argument("--out", type=Path, required=True, help="the working folder of trainwarden.lab.rows")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from trainwarden.lab.mutation_words import HARMFUL, HONEST, Names, Words, names_of
 from trainwarden.model import Unit
-from trainwarden.score.units import Lexemes, Row, groups, nest, within, woven
+from trainwarden.score.units import LONGEST_CONTEXT, Lexemes, Row, groups, nest, within, woven
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,8 @@ def _lexemes(slot: Slot) -> Lexemes:
     if slot.after is None:
         return tuple((text, "removed") for text in slot.before)
     if slot.before == slot.after:
-        return tuple((text, "same") for text in slot.after)[:_CONTEXT]
+        return tuple((text, "same") for text in slot.after)[:LONGEST_CONTEXT]
     return woven(slot.before, slot.after)
-
-
-_CONTEXT = 30
-"""Lexemes of a statement that is only read along, as in serving."""
 
 
 def mutations(statements: Sequence[tuple[int, Sequence[str]]], rng: random.Random) -> Iterator[Mutation]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from trainwarden.lab.tokens import (
     CLOSING,
-    KEYWORDS,
     OPENING,
     arguments,
     code_places,
@@ -186,7 +185,7 @@ def _operand_dropped(words: Words, names: Names, rng: random.Random) -> Words | 
 
 
 def _ends_operand(word: str) -> bool:
-    return word in CLOSING or is_number(word) or (is_name(word) and word not in KEYWORDS)
+    return word in CLOSING or is_number(word) or is_name(word)
 
 
 def _call_unwrapped(words: Words, names: Names, rng: random.Random) -> Words | None:

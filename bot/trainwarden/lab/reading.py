@@ -34,10 +34,7 @@ def statements_of(code: str, path: str, member: str) -> list[tuple[int, list[str
     (edits,) = resolve_moves([RawFile(path, compare(path, None, agree.read(code)), None)])
     for edit in edits:
         if edit.context.member == member and edit.after is not None:
-            root = edit.after
-            while root.parent is not None:
-                root = root.parent
-            return [(depth, lexemes(node)) for node, depth in walk(root)]
+            return [(depth, lexemes(node)) for node, depth in walk(edit.after.root)]
     return []
 
 

@@ -134,6 +134,14 @@ class Node:
         for node in self.walk():
             node.parent = None
 
+    @property
+    def root(self) -> Node:
+        """The node of the whole member."""
+        node = self
+        while node.parent is not None:
+            node = node.parent
+        return node
+
     def ancestors(self) -> Iterator[Node]:
         """The parent, its parent, and so on to the root of the member."""
         node = self.parent

@@ -29,7 +29,8 @@ CONTEXT = 90
 """Lexemes of statements around the edits in one unit."""
 _NEAR = 14
 """Lexemes that are kept on either side of a difference within a statement."""
-_LONGEST_CONTEXT = 30
+LONGEST_CONTEXT = 30
+"""Lexemes of a statement that is only read along."""
 _LEXEME = re.compile(r"[^\W\d]\w*|\d[\w.]*|\*\*|//|[<>=!:+\-*/@%&|^]=|->|\s+|.", re.DOTALL)
 _LONGEST_STRING = 48
 _SILENT = frozenset({"docstring", "pass", "import", "import_from"})
@@ -128,9 +129,7 @@ class _Member:
     def _root(self, side: str) -> Node | None:
         nodes = (getattr(edit, side) for edit in self._edits if edit.moved_from is None or side == "after")
         node = next((node for node in nodes if node is not None), None)
-        while node is not None and node.parent is not None:
-            node = node.parent
-        return node
+        return node.root if node is not None else None
 
     def _gone(self, node: Node, depth: int) -> Iterator[Row]:
         edit = self._before.get(id(node))
@@ -141,12 +140,12 @@ class _Member:
         if id(node) in self._before:
             yield from self._gone(node, depth)
         else:
-            yield Row(depth, node.line, _tagged(node, "same")[:_LONGEST_CONTEXT])
+            yield Row(depth, node.line, _tagged(node, "same")[:LONGEST_CONTEXT])
 
     def _here(self, node: Node, depth: int) -> Row:
         edit = self._after.get(id(node))
         if edit is None:
-            return Row(depth, node.line, _tagged(node, "same")[:_LONGEST_CONTEXT])
+            return Row(depth, node.line, _tagged(node, "same")[:LONGEST_CONTEXT])
         return Row(depth, line_of(edit), _edited(edit), edit)
 
 
