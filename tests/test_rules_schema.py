@@ -12,8 +12,10 @@ from rule_text import CASES, HEAD, rule
 from trainwarden.config import Config, RuleOverride
 from trainwarden.model import Misuse
 from trainwarden.rules import bundle, schema
+from trainwarden.rules.patterns import Outline, Pattern
 from trainwarden.rules.scaffold import write_rule
 from trainwarden.rules.schema import load_rules, read_directory, rule_set
+from trainwarden.rules.snippets import parse_snippet
 
 WHEN = "when: {edit: {kind: added}}\n"
 
@@ -39,6 +41,8 @@ REFUSED = [
     ("when: {edit: {loop: [1]}}", "expected a comparison"),
     ("when: {edit: {gone_elsewhere: 1}}", "expected true or false, not 1"),
     ("when: {edit: {in_member: '/(/'}}", "is not a regular expression"),
+    ("when: {shift: {fact: optimizer.lr, to: '/(/'}}", "is not a regular expression"),
+    ("when: {delta: {kind: number, from: '/[/'}}", "is not a regular expression"),
     ("when: {edit: {guards: [tuesday]}}", "'tuesday' is not one of"),
     ("when: {shift: {to: absent}}", "when.shift lacks 'fact'"),
     ("when: {lost: {in_member: f}}", "needs either 'fact' or 'pattern'"),
@@ -222,10 +226,28 @@ def test_compiled_rules_judge_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert rule_set(bundle.bundled_rules(tmp_path)).digest == slow.digest, "a stale compiled form was used"
 
 
+def test_patterns_of_the_compiled_form_are_those_of_the_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pattern made from what the compiled form says of it stands at the same places, asks for the same words,
+    and matches the same code once it is compiled."""
+    held: dict[str, Outline] = {}
+    monkeypatch.setattr(bundle, "remember", held.update)
+    body = "when: {edit: {kind: added, pattern: ['$F(lr=$X, ...)', '$X'], not_pattern: 'torch.save(...)'}}\n"
+    pack(tmp_path, body=body)
+    bundle.compile_rules(tmp_path)
+    bundle.bundled_rules(tmp_path)
+    assert sorted(held) == ["$F(lr=$X, ...)", "$X", "torch.save(...)"]
+    assert {text: Pattern(text).outline for text in held} == held
+    node = parse_snippet("opt(lr=0.1, eps=1)")
+    found = Pattern("$F(lr=$X, ...)", held["$F(lr=$X, ...)"]).match(node)
+    assert found is not None and found == Pattern("$F(lr=$X, ...)").match(node)
+
+
 def test_a_broken_compiled_form_is_ignored(tmp_path: Path) -> None:
     """Rules then come from their files."""
     pack(tmp_path)
-    for content in ("", "[]", '{"version": 3}', '{"version": 99, "sources": "", "rules": []}'):
+    for content in ("", "[]", '{"version": 4}', '{"version": 99, "sources": "", "rules": []}'):
         (tmp_path / bundle.COMPILED).write_text(content)
         assert [rule.id for rule in bundle.bundled_rules(tmp_path)] == ["probe"]
 

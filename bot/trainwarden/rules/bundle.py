@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from trainwarden.resources import rules_dir
-from trainwarden.rules.conditions import ANY_FILE, needs, with_parameters
-from trainwarden.rules.schema import Rule, from_plain, read_directory, to_plain
+from trainwarden.rules.conditions import ANY_FILE, needs, snippets_of, with_parameters
+from trainwarden.rules.patterns import Outline, pattern, remember
+from trainwarden.rules.schema import Rule, conditions, from_plain, read_directory, to_plain
 
 COMPILED = "compiled.json"
-_VERSION = 3
+_VERSION = 4
 _PACKAGE = Path(__file__).resolve().parents[1]
 _ENGINE = ("rules/*.py", "parse/*.py", "yaml_safely.py")
 """What a compiled form depends on besides the rule files."""
@@ -37,6 +38,7 @@ def bundled_rules(directory: Path | None = None) -> list[Rule]:
         engine_hash(),
         sources_hash(where),
     ):
+        remember({text: _outline(*told) for text, told in compiled["patterns"].items()})
         return [from_plain(plain, origin, needs) for origin, plain, needs in compiled["rules"]]
     return read_directory(where)
 
@@ -51,6 +53,7 @@ def compile_rules(directory: Path) -> int:
         "rules": [
             [str(Path(rule.origin).relative_to(directory)), to_plain(rule), features(rule)] for rule in rules
         ],
+        "patterns": {text: _told(pattern(text).outline) for text in sorted(_snippets(rules))},
     }
     # Keys stay in the order of the rule files: the words of the evidence follow it.
     (directory / COMPILED).write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
@@ -61,6 +64,20 @@ def features(rule: Rule) -> list[str]:
     """What a file must have for the rule to be asked about it (``conditions.needs``), ready to be stored."""
     found = needs(with_parameters(rule.when, rule.parameters))
     return [ANY_FILE] if found is None else sorted(found)
+
+
+def _snippets(rules: Iterable[Rule]) -> set[str]:
+    return {text for rule in rules for spec in conditions(rule) for text in snippets_of(spec)}
+
+
+def _told(outline: Outline) -> list[list[str] | None]:
+    kinds = sorted(outline.kinds) if outline.kinds is not None else None
+    return [kinds, sorted(outline.words), sorted(outline.metavariables)]
+
+
+def _outline(kinds: list[str] | None, words: list[str], metavariables: list[str]) -> Outline:
+    where = frozenset(kinds) if kinds is not None else None
+    return Outline(where, frozenset(words), frozenset(metavariables))
 
 
 def sources_hash(directory: Path) -> str:
@@ -88,4 +105,4 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     known = isinstance(loaded, dict) and loaded.get("version") == _VERSION
-    return loaded if known and {"engine", "sources", "rules"} <= loaded.keys() else None
+    return loaded if known and {"engine", "sources", "rules", "patterns"} <= loaded.keys() else None

@@ -8,7 +8,7 @@ asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from trainwarden.rules.combine import all_of, any_of, count_conditions, count_places, guarded, none_of
@@ -16,6 +16,7 @@ from trainwarden.rules.hits import Condition
 from trainwarden.rules.leaves_code import delta_leaf, edit_leaf, lost_pattern_leaf
 from trainwarden.rules.leaves_facts import fact_leaf, lost_fact_leaf, order_leaf, shift_leaf
 from trainwarden.rules.leaves_other import file_leaf, mark_leaf, provenance_leaf, unread_leaf, where_leaf
+from trainwarden.rules.numbers import is_snippet
 from trainwarden.rules.patterns import Pattern, pattern
 from trainwarden.view import DeltaKind
 
@@ -49,6 +50,17 @@ def compile_condition(spec: Spec) -> Condition:
 def kind_of(spec: Spec) -> str:
     """The word a condition starts with."""
     return next(key for key in spec if key not in ("within", "near"))
+
+
+def snippets_of(spec: Spec) -> Iterator[str]:
+    """The texts of the patterns of one condition; not of those it holds."""
+    kind = kind_of(spec)
+    if kind in _LEAVES:
+        for key in SNIPPET_KEYS:
+            yield from spec[kind].get(key, ())
+        for key in ("from", "to"):
+            values = spec[kind].get(key, ()) if kind == "delta" else ()
+            yield from (str(value) for value in values if is_snippet(value))
 
 
 def _rank(spec: Spec) -> int:

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from trainwarden.model import CONFIDENCES, SEVERITIES, FileKind, Role, Stage
 from trainwarden.parse.nodes import STATEMENTS
-from trainwarden.rules.values import comparison, globs
+from trainwarden.rules.values import check_glob, comparison
 from trainwarden.view import TRIGGERS, DeltaKind, EditKind, FileStatus, GuardKind
 
 WITHIN = ("edit", "member", "loop", "file", "change")
@@ -107,10 +107,7 @@ def like(words: str, required: bool = False) -> Field:
 
     def check(value: object) -> str:
         found = str(_expect(value, str, "a glob or /regular expression/"))
-        try:
-            globs([found])
-        except re.error as error:
-            raise ValueError(f"{found!r} is not a regular expression: {error}") from None
+        check_glob(found)
         return found
 
     return many(Field(check, {"type": "string", "minLength": 1}, words, required))
@@ -133,7 +130,10 @@ def values(words: str) -> Field:
     def check(value: object) -> object:
         if isinstance(value, bool) or value is None:
             return value
-        return _expect(value, (str, int, float), "a number, text, true, false or null")
+        found = _expect(value, (str, int, float), "a number, text, true, false or null")
+        if isinstance(found, str):
+            check_glob(found)
+        return found
 
     schema = {"type": ["string", "number", "boolean", "null"]}
     return many(Field(check, schema, words))

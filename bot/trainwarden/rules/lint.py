@@ -12,10 +12,9 @@ from typing import Any
 
 from trainwarden.facts.extract import CATALOGUE
 from trainwarden.roles import ROLE_WORDS
-from trainwarden.rules.conditions import SNIPPET_KEYS, kind_of, with_parameters
+from trainwarden.rules.conditions import kind_of, snippets_of, with_parameters
 from trainwarden.rules.findings import BUILT_IN, slots
 from trainwarden.rules.grammar import LEAVES, did_you_mean
-from trainwarden.rules.numbers import is_snippet
 from trainwarden.rules.patterns import pattern
 from trainwarden.rules.schema import FAMILIES, Rule, conditions
 from trainwarden.rules.values import globs
@@ -63,19 +62,9 @@ def _captured(rule: Rule) -> frozenset[str]:
     """The metavariables that patterns of ``when`` capture."""
     found: set[str] = set()
     for spec in conditions(rule):
-        for text in _snippets(spec):
+        for text in snippets_of(spec):
             found |= pattern(text).metavariables
     return frozenset(found)
-
-
-def _snippets(spec: Mapping[str, Any]) -> Iterator[str]:
-    kind = kind_of(spec)
-    if kind in LEAVES:
-        for key in SNIPPET_KEYS:
-            yield from spec[kind].get(key, ())
-        for key in ("from", "to"):
-            values = spec[kind].get(key, ()) if kind == "delta" else ()
-            yield from (str(value) for value in values if is_snippet(value))
 
 
 def _metavariables(rule: Rule) -> Iterator[str]:

@@ -49,9 +49,8 @@ def comparison(text: str | float) -> Callable[[float], bool]:
 
 @lru_cache(maxsize=4096)
 def _glob(pattern: str) -> Callable[[str], bool]:
-    if len(pattern) > 2 and pattern.startswith("/") and pattern.endswith("/"):
-        search = re.compile(pattern[1:-1], re.IGNORECASE).search
-        return lambda text: search(text[:LONGEST]) is not None
+    if _is_expression(pattern):
+        return lambda text: _expression(pattern[1:-1]).search(text[:LONGEST]) is not None
     if not any(mark in pattern for mark in "*?["):
         wanted = pattern.lower()
         return lambda text: text.lower() == wanted
@@ -59,6 +58,25 @@ def _glob(pattern: str) -> Callable[[str], bool]:
     if any(mark in core for mark in "*?[") or not core.isascii():
         return lambda text: _translated(pattern).match(text[:LONGEST]) is not None
     return _open(pattern, core.lower())
+
+
+def _is_expression(pattern: str) -> bool:
+    return len(pattern) > 2 and pattern.startswith("/") and pattern.endswith("/")
+
+
+@lru_cache(maxsize=4096)
+def _expression(text: str) -> re.Pattern[str]:
+    """Compiled when a name is first asked about: a review needs a tenth of those in the rules."""
+    return re.compile(text, re.IGNORECASE)
+
+
+def check_glob(pattern: str) -> None:
+    """Raises ``ValueError`` where a ``/regular expression/`` is none."""
+    try:
+        if _is_expression(pattern):
+            _expression(pattern[1:-1])
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
 
 
 @lru_cache(maxsize=4096)
@@ -84,7 +102,7 @@ def _open(pattern: str, core: str) -> Callable[[str], bool]:
 def globs(patterns: Iterable[str]) -> Callable[[str], bool]:
     """Whether a text is like one of some globs (``train*``) or ``/regular expressions/``, in any case.
 
-    Raises ``re.error`` for a bad regular expression.
+    What is asked later raises ``re.error`` for a bad expression; ``check_glob`` says so at once.
     """
     tests = [_glob(pattern) for pattern in patterns]
     known: dict[str, bool] = {}
