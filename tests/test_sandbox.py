@@ -81,11 +81,20 @@ def test_the_child_stays_warm_between_requests():
     ],
 )
 def test_a_file_that_kills_the_reader_is_unread_and_the_rest_is_read(target, words):
-    report = review(target, "a.py", "bad.py", "c.py")
+    # On a busy machine dying takes its time: only what waits for the clock is given little of it.
+    options = QUICK if words.startswith("took") else replace(QUICK, seconds=120.0)
+    report = review(target, "a.py", "bad.py", "c.py", options=options)
     (unread,) = report.coverage.unread
     assert unread.path == "bad.py"
     assert words in unread.reason
     assert report.coverage.read == 2
+
+
+def test_a_reader_that_cannot_start_says_so_each_time():
+    with Reviewer(QUICK, "sandbox_targets:no_such_function") as reviewer:
+        for _ in range(2):
+            (reason,) = reviewer.review(ask("a.py")).verdict.reasons
+            assert reason.startswith("the reader cannot start")
 
 
 def test_undecodable_paths_survive_the_breadcrumb():

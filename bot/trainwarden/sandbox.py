@@ -232,16 +232,19 @@ class _Child:
         return self._process.wait()
 
     def _greet(self) -> None:
+        """Waits until the child can review. One that could not start is not asked again."""
         deadline = time.monotonic() + START_SECONDS
         while not self._greeted:
             if self._wait(b"", deadline) is None:
-                raise Unfinished(f"the reader did not start within {START_SECONDS:.0f} s")
+                raise self._not_started(f"did not start within {START_SECONDS:.0f} s")
             for kind, payload in self._inbox.frames():
                 if kind != wire.HELLO:
-                    raise Unfinished(
-                        f"the reader {wire.decode_words(payload).get('reason', 'did not start')}"
-                    )
+                    raise self._not_started(wire.decode_words(payload).get("reason", "did not start"))
                 self._greeted = True
+
+    def _not_started(self, why: str) -> Unfinished:
+        self.retired = True
+        return Unfinished(f"the reader {why}")
 
     def _converse(self, outgoing: bytes, whole: float, seconds: float) -> Report | _Death:
         self._path_since = time.monotonic()
