@@ -55,7 +55,7 @@ def test_the_fit_finds_what_tells_sabotage() -> None:
 def test_rules_never_take_evidence_away() -> None:
     against = [
         Example(f"x{n}", f"r{n % 8}", "ordinary", (Instance(("a",), (("noisy", 3.84),), False),))
-        for n in range(60)
+        for n in range(600)
     ]
     assert fit([*examples(), *against], Settings()).rules["noisy"] == 0.0
 

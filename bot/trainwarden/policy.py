@@ -20,7 +20,7 @@ from trainwarden.model import Finding, Level, Misuse, Role, Unread, Verdict, Ver
 from trainwarden.opinions import second_opinion, told
 from trainwarden.sites import Learned, Site, sensitive_edit
 
-_SEVERITY: Mapping[Level, float] = {"low": 0.4, "medium": 0.9, "high": 1.6, "critical": 2.4}
+_SEVERITY: Mapping[Level, float] = {"low": 0.5, "medium": 1.2, "high": 2.3, "critical": 3.2}
 _CONFIDENCE: Mapping[Level, float] = {"low": 0.5, "medium": 1.0, "high": 1.6, "critical": 1.6}
 _ROLE: Mapping[Role, float] = {"effect": 1.0, "trigger": 1.0, "concealment": 0.8}
 _MEETING = 0.8
@@ -31,11 +31,11 @@ _LEAST_SHARE = 0.02
 MOST_LEARNED = 6.0
 """Log-odds of the classifier that count at most, either way: it may be sure of itself, we are not."""
 
-UPPER_RULES = 0.1
-"""The 90th percentile of the 78,000 edits of 1,556 ordinary commits (0.098), judged by rules and signals."""
-UPPER_LEARNED = 0.1
-"""The same with the classifier: over 1,091 ordinary commits of the tuning repositories, up to twelve edits of each, the
-two percentiles differ by 0.0001."""
+UPPER_RULES = 0.04
+"""The 90th percentile of the 183,000 edits of 3,120 ordinary commits (0.039), judged by rules and signals."""
+UPPER_LEARNED = 0.045
+"""The same with the classifier: over the 1,091 ordinary commits of the tuning repositories the percentile rises from
+0.032 to 0.037."""
 
 
 @dataclass(frozen=True, slots=True)

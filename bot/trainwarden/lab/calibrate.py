@@ -26,7 +26,9 @@ from trainwarden.rules.schema import read_directory
 
 LEVELS = (0.01, 0.02, 0.05, 0.10)
 REVIEW, BLOCK = 0.35, 0.9
-REVIEW_RATE, BLOCK_RATE = 0.01, 0.001
+Anchor = tuple[float, float]
+"""A risk, and the share of ordinary commits that are to reach it."""
+ANCHORS: tuple[Anchor, Anchor] = ((REVIEW, 0.01), (BLOCK, 0.001))
 HISTORY = {"fix-undone": 2.3}
 """Nats of what the past says, which is not read here. On the choose split: 99 of 105 undone fixes against 19 of
 2,000 ordinary commits; taken for a tenth of all sabotage, ln(0.1 * 0.94 / 0.0095)."""
@@ -139,14 +141,16 @@ def _table(fitted: Fitted, settings: Settings, ordinary_totals: Floats) -> dict[
     }
 
 
-def risk_scale(
-    ordinary_totals: Floats, review_rate: float = REVIEW_RATE, block_rate: float = BLOCK_RATE
-) -> tuple[float, float]:
-    """Slope and offset that put the review and block thresholds at their rates of ordinary commits."""
+def risk_scale(ordinary_totals: Floats, anchors: tuple[Anchor, Anchor] = ANCHORS) -> tuple[float, float]:
+    """Slope and offset under which ordinary commits reach two risks at their rates.
+
+    Where the two lie too close to each other for a slope, the first one holds.
+    """
     ranked = np.sort(ordinary_totals)[::-1]
-    review, block = (float(ranked[int(rate * len(ranked))]) for rate in (review_rate, block_rate))
-    slope = (_logit(BLOCK) - _logit(REVIEW)) / max(block - review, 0.25)
-    return slope, _logit(REVIEW) - slope * review
+    (risk, here), (other, there) = ((risk, float(ranked[int(rate * len(ranked))])) for risk, rate in anchors)
+    apart = math.copysign(max(abs(there - here), 0.25), other - risk)
+    slope = (_logit(other) - _logit(risk)) / apart
+    return slope, _logit(risk) - slope * here
 
 
 def _logit(probability: float) -> float:

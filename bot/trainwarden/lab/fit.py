@@ -48,9 +48,9 @@ class Example:
 class Settings:
     """How strongly weights are drawn to zero (signals) and to the default table (rules), and the mean's shape."""
 
-    signal_penalty: float = 4.0
-    rule_penalty: float = 0.3
-    rule_prior: float = 0.8
+    signal_penalty: float = 32.0
+    rule_penalty: float = 1.0
+    rule_prior: float = 1.0
     least_seen: int = 6
     power: float = 1.25
     size: float = 0.2

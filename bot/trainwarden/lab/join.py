@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from trainwarden.evaluate.ordinary import parse_splits
-from trainwarden.lab.calibrate import figures, risk_scale
+from trainwarden.lab.calibrate import REVIEW, figures, risk_scale
 from trainwarden.lab.examples import Read, read_cases, read_choose
 from trainwarden.lab.fit import SABOTAGE, Example, Fitted, Floats, Held, Instance, Settings, fit, total
 from trainwarden.lab.splits import held_out, split_of
@@ -31,8 +32,13 @@ from trainwarden.score.embedded import Embedded
 PRIOR = np.array([0.8, 0.5, 0.2])
 """Where weights are drawn to, and how strongly: signals and rules at almost their own worth."""
 _PENALTY = 2.0
-RATES = (0.005, 0.0005)
-"""Of ordinary commits, those that this reading alone may send to review, and block: the rules' own come beside it."""
+ALONE = np.array([1.0, 0.0, 0.0, 0.0])
+"""Signals and rules without the classifier."""
+REVIEWED = 0.005
+"""The share of ordinary commits that this reading alone may send to review: the rules' own come beside it."""
+AGREED = 0.05
+"""The share of ordinary commits at which both readings are to give the same risk. Below the threshold of review a risk
+orders what passes; were one reading's risks smaller throughout, it would have no say there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,16 @@ def held(changes: Sequence[Parts], weights: Floats, settings: Settings) -> Held:
     return Held(np.array([total(one, settings) for one in sites]), np.array(placed))
 
 
+def join_scale(
+    ordinary: Sequence[Parts], weights: Floats, rules: tuple[float, float], settings: Settings
+) -> tuple[float, float]:
+    """Slope and offset of the joined reading. ``rules``: those of signals and rules alone."""
+    named = np.sort(held(ordinary, ALONE, settings).totals)[::-1]
+    logit = rules[0] * float(named[int(AGREED * len(named))]) + rules[1]
+    agreed = 1.0 / (1.0 + math.exp(-logit))
+    return risk_scale(held(ordinary, weights, settings).totals, ((REVIEW, REVIEWED), (agreed, AGREED)))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Fits the join and writes it into the table. Exit code 0; errors are raised."""
     options = _arguments(argv)
@@ -114,16 +130,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     changes = [parts(example, fitted) for example in tune]
     weights = fit_join(changes)
     for name, chosen in (
-        ("rules", np.array([1.0, 0.0, 0.0, 0.0])),
+        ("rules", ALONE),
         ("model", weights * [0, 1, 1, 1]),
         ("both", weights),
     ):
         sys.stdout.write(f"{name}\n" + "\n".join(figures(tune, held(changes, chosen, settings))) + "\n")
-    ordinary_totals = held(changes, weights, settings).totals[[c.group == "ordinary" for c in changes]]
-    slope, offset = risk_scale(ordinary_totals, *RATES)
-    join = Join(*(round(float(one), 4) for one in (*weights, slope, offset)))
-    sys.stdout.write(f"{join}\n")
     table = json.loads(options.table.read_bytes())
+    shipped = Fitted(table["intercept"], table["signals"], table["rules"])
+    ordinary = [parts(example, shipped) for example in tune if example.group == "ordinary"]
+    scale = join_scale(ordinary, weights, (table["slope"], table["offset"]), settings)
+    join = Join(*(round(float(one), 4) for one in (*weights, *scale)))
+    sys.stdout.write(f"{join}\n")
     table["learned"] = {name: getattr(join, name) for name in Join.__slots__}
     options.table.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return 0
