@@ -91,6 +91,28 @@ def test_a_rule_that_fired_on_nothing_ordinary_keeps_its_default() -> None:
     assert (kept.rules["noisy"] == 0.1) is fired
 
 
+def test_both_readings_agree_where_they_are_told_to() -> None:
+    """The joined reading alone reviews its share, and 5 % of ordinary commits are as risky in either reading."""
+    chance = np.random.default_rng(1)
+    columns = chance.normal(-3.0, 1.0, (4000, 1, 3))
+    ordinary = [join.Parts("ordinary", one, np.ones(1), np.zeros(1)) for one in columns]
+    weights, rules, settings = np.array([0.7, 0.1, 0.4, -0.5]), (1.3, 0.2), Settings()
+    slope, offset = join.join_scale(ordinary, weights, rules, settings)
+    named, joined = (
+        1 / (1 + np.exp(-(factor * join.held(ordinary, some, settings).totals + shift)))
+        for some, factor, shift in ((join.ALONE, *rules), (weights, slope, offset))
+    )
+    assert (joined > calibrate.REVIEW).sum() == pytest.approx(4000 * join.REVIEWED, abs=1)
+    twentieth = np.sort(named)[::-1][int(4000 * join.AGREED)]
+    assert (joined > twentieth).sum() == pytest.approx(4000 * join.AGREED, abs=1)
+
+
+def test_two_scales_that_lie_together_keep_the_first() -> None:
+    slope, offset = calibrate.risk_scale(np.ones(100), ((0.35, 0.01), (0.1, 0.05)))
+    assert slope > 0
+    assert 1 / (1 + np.exp(-(slope + offset))) == pytest.approx(0.35)
+
+
 def test_the_scale_puts_the_thresholds_at_their_rates() -> None:
     ranked = np.linspace(0.0, 1000.0, 2001)
     slope, offset = calibrate.risk_scale(ranked)
