@@ -59,6 +59,8 @@ SAID: list[tuple[str, str, tuple[str, str, str]]] = [
     ("by position", TORCH + "opt = torch.optim.SGD(p, 0.1, 0.9)", ("optimizer.momentum", "opt", "0.9")),
     ("parameters", TORCH + "def f(m):\n    o = torch.optim.SGD(m.head.parameters(), 0.1)", ("optimizer.params", "", "m.head.parameters()")),
     ("a known dict is spread", TORCH + "def f(p):\n    k = {'lr': 1.0}\n    o = torch.optim.SGD(p, **k)", ("optimizer.lr", "", "1.0")),
+    ("of several dicts the last one counts", TORCH + "def f(p, fast):\n    k = {'lr': 1.0, 'momentum': 0.9}\n    if fast:\n        k = dict(lr=2.0)\n    o = torch.optim.SGD(p, **k)", ("optimizer.lr", "", "2.0")),
+    ("and what only the first has is kept", TORCH + "def f(p, fast):\n    k = {'lr': 1.0, 'momentum': 0.9}\n    if fast:\n        k = dict(lr=2.0)\n    o = torch.optim.SGD(p, **k)", ("optimizer.momentum", "", "0.9")),
     ("partial", TORCH + "from functools import partial\nmake = partial(torch.optim.SGD, lr=0.5)", ("optimizer.lr", "make", "0.5")),
     ("alias", "import torch as t\no = t.optim.Adam(p)", ("optimizer.class", "o", "torch.optim.Adam")),
     ("optax", "import optax\ntx = optax.adamw(1e-3, weight_decay=0.1)", ("optimizer.lr", "tx", "0.001")),

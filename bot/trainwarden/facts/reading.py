@@ -22,6 +22,8 @@ GuardsOf = Callable[[Node, Scope], tuple[Guard, ...]]
 LoopDepth = Callable[[Node], int]
 _CLIMB = frozenset({"await", "ternary", "boolop", "tuple", "list", "star", "binary", "subscript"})
 _MOST_WORDS = 24
+_MOST_MADE = 8
+"""Values of one name that are read: thousands of them, spread into thousands of calls, would take minutes."""
 _SUFFIX = re.compile(r"(?:\(\)|\[\.\]|\[\*\])+$")
 
 
@@ -73,9 +75,13 @@ class Call:
                 self.positional.append(argument)
 
     def _spread(self, node: Node, scope: Scope) -> None:
-        if node.kind == "name":
-            bindings = scope.bindings(normal(node.value))
-            node = bindings[0][1] if len(bindings) == 1 and bindings[0][0] == "value" else node
+        """Takes in a dict by what it is made of; of a name with several values, what the last one of them says."""
+        bindings = scope.bindings(normal(node.value)) if node.kind == "name" else ()
+        values = [value for kind, value in bindings if kind == "value"]
+        for made in values[-_MOST_MADE:] if values and len(values) == len(bindings) else (node,):
+            self._spread_dict(made, scope)
+
+    def _spread_dict(self, node: Node, scope: Scope) -> None:
         if node.kind == "dict":
             for pair in node.children:
                 if pair.kind == "pair" and pair.children[0].kind == "string":
