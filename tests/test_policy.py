@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from snippets import inside, view
 from trainwarden.evidence import Weights, signals
-from trainwarden.model import Finding, Level, Misuse, Role, Unread
+from trainwarden.model import CONFIDENCES, SEVERITIES, Finding, Level, Misuse, Role, Unread
 from trainwarden.policy import Join, Judgement, Table, default_weight, judge, load_table, stands_alone
 from trainwarden.sites import SENSITIVE, Learned, Site, sites_of, span
 
@@ -170,6 +172,17 @@ def test_span_of_a_long_statement_is_its_difference() -> None:
 def test_default_table_grows_with_severity_and_confidence() -> None:
     assert default_weight(finding(severity="low", confidence="low")) < default_weight(finding())
     assert default_weight(finding(severity="critical", confidence="high")) > default_weight(finding())
+
+
+def test_the_page_prints_the_default_table() -> None:
+    """``docs/judging.md``: severity down, confidence across."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "judging.md").read_text()
+    for severity in SEVERITIES:
+        found = re.search(rf"^\| {severity}(?: severity)? \|(.+)\|$", page, re.MULTILINE)
+        assert found is not None
+        told = [float(cell) for cell in found.group(1).split("|")]
+        weights = [default_weight(finding(severity=severity, confidence=c)) for c in CONFIDENCES]
+        assert told == pytest.approx(weights, abs=0.005)
 
 
 @pytest.mark.parametrize(
