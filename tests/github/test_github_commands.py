@@ -104,7 +104,7 @@ def changed_by(world: World, **more: object) -> FakePull:
 
 
 def test_a_commit_author_cannot_approve(world: World) -> None:
-    refused(world, changed_by(world, author=BOB), "bob", "wrote")
+    refused(world, changed_by(world, author=BOB, committer=ALICE), "bob", "wrote")
 
 
 def test_a_committer_cannot_approve(world: World) -> None:
