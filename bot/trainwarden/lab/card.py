@@ -112,7 +112,7 @@ def _measured(seen: Mapping[str, Seen]) -> tuple[Bars, Bars, Bars]:
     units = {
         said: auroc(risk[chosen], seen["ordinary"].said[said][plain]) for said, risk in planted.said.items()
     }
-    compared = {said: [changes for _, changes in _compared(seen, said)] for said in planted.said}
+    compared = {said: [found for _, found in _compared(seen, said)] for said in planted.said}
     fixes, cases = ({said: found[place] for said, found in compared.items()} for place in (0, 1))
     return Bars(units, {}, {}), _bars(fixes), _bars(cases)
 

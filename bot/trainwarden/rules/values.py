@@ -50,7 +50,8 @@ def comparison(text: str | float) -> Callable[[float], bool]:
 @lru_cache(maxsize=4096)
 def _glob(pattern: str) -> Callable[[str], bool]:
     if _is_expression(pattern):
-        return lambda text: _expression(pattern[1:-1]).search(text[:LONGEST]) is not None
+        inner = pattern[1:-1]
+        return lambda text: _expression(inner).search(text[:LONGEST]) is not None
     if not any(mark in pattern for mark in "*?["):
         wanted = pattern.lower()
         return lambda text: text.lower() == wanted
