@@ -8,8 +8,8 @@ import pytest
 
 from git_scratch import Scratch, run
 from trainwarden.git import Repository
+from trainwarden.git.log import LONGEST_TOKEN
 from trainwarden.git.objects import Found, Objects, Unavailable
-from trainwarden.git.repository import LONGEST_TOKEN
 from trainwarden.git.trees import Entry, RawChange
 from trainwarden.model import Misuse, Unfinished
 

@@ -1,6 +1,7 @@
 """Inverses of old fixes, on real repositories: what is quiet, what is found, what incomplete clones give."""
 
 import re
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from git_repository import ENVIRONMENT, GitRepository
 from trainwarden import history, lineage
 from trainwarden import hunks as hunks_module
 from trainwarden.git import Repository
+from trainwarden.git.process import Git
 from trainwarden.history import open_history
 from trainwarden.hunks import code_lines, differences, hunks
 from trainwarden.lineage import speaks_of_a_fix
@@ -50,15 +52,21 @@ def pair(before, after, path="train.py", old=None):
 
 
 def inverses(repository, *pairs, tip="HEAD"):
-    """What a process says that asks for the first time (about paths), again (reads the line), and then remembers."""
-    lineage._PASTS.clear()
-    history._KEPT.clear()
-    with Repository(str(repository.path)) as opened:
-        answers = []
-        for _ in range(3):
-            past = open_history(opened, tip)
-            answers.append((past.inverses(pairs), past.complete))
-    assert answers[0] == answers[1] == answers[2]
+    """What a process says that asks for the first time (about paths), again (reads the line), and then remembers.
+
+    The same must be said whatever git was told to expect before.
+    """
+    touched = [pair.before.path for pair in pairs if pair.before is not None]
+    answers = []
+    for expected in ([], touched, [*touched, "README.md", "other.py"], ["other.py"]):
+        lineage._PASTS.clear()
+        history._KEPT.clear()
+        with Repository(str(repository.path)) as opened:
+            for _ in range(3):
+                with closing(open_history(opened, tip)) as past:
+                    past.expect(expected)
+                    answers.append((past.inverses(pairs), past.complete))
+    assert all(answer == answers[0] for answer in answers)
     return answers[0]
 
 
@@ -324,6 +332,31 @@ def test_what_is_remembered_has_an_end(repository, monkeypatch):
     )
     assert len(inverses(repository, pair(FIXED, UNDONE))[0]) == 1
     assert len(lineage._PASTS) == len(history._KEPT) == 1
+
+
+def test_what_git_was_told_to_expect_is_asked_of_it_once(repository, monkeypatch):
+    lineage._PASTS.clear()
+    started = []
+    monkeypatch.setattr(
+        Git,
+        "start",
+        lambda *words, _start=Git.start, **rest: started.append(words[1]) or _start(*words, **rest),
+    )
+    with Repository(str(repository.path)) as opened, closing(open_history(opened, "HEAD")) as past:
+        past.expect(["train.py"])
+        assert started == ["cat-file", "log"]
+        assert len(past.inverses([pair(FIXED, UNDONE)])) == 1
+    assert started == ["cat-file", "log"]
+
+
+def test_a_past_that_nobody_asked_for_ends_with_the_review(repository):
+    lineage._PASTS.clear()
+    with Repository(str(repository.path)) as opened:
+        past = open_history(opened, "HEAD")
+        past.expect(["train.py"])
+        past.close()
+        past.close()
+        assert past._ahead._process.returncode is not None
 
 
 def test_an_unknown_tip_is_misuse(repository):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from trainwarden import sandbox_process
 from trainwarden import sandbox_wire as wire
 from trainwarden.model import Misuse, Options, Request, ScorerChoice, Unfinished
 from trainwarden.sandbox import Reviewer, error_report
@@ -45,6 +46,48 @@ def gone(pid):
             return True
         time.sleep(0.02)
     return False
+
+
+@pytest.fixture
+def ahead():
+    """A reader with a head start."""
+    sandbox_process.head_start()
+    yield sandbox_process._ahead[0]
+    sandbox_process.forget()
+
+
+def test_the_reader_with_a_head_start_is_the_one_that_reviews_with_the_usual_limits(ahead):
+    with Reviewer(Options()) as reviewer:
+        assert reviewer._child._process is ahead
+        assert not sandbox_process._ahead
+    assert ahead.child.returncode == -signal.SIGKILL and not Path(ahead.scratch).exists()
+
+
+def test_a_reader_with_a_head_start_and_other_limits_ends(ahead):
+    with Reviewer(QUICK) as reviewer:
+        assert reviewer._child._process is not ahead
+        assert ahead.child.returncode == -signal.SIGKILL and not Path(ahead.scratch).exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["scan", "--no-such-flag"], ["hook", "--fail-on", "x"], ["scan", "--help"]]
+)
+def test_a_command_that_reviews_nothing_leaves_nothing_behind(tmp_path, words):
+    command = [str(Path(sys.executable).with_name("trainwarden")), *words]
+    ended = subprocess.run(
+        command, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, check=False
+    )
+    assert ended.returncode == (0 if "--help" in words else 2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_whose_supervisor_is_gone_when_it_starts_ends_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = sandbox_process.Process("sandbox_targets:honest", "512", "address")
+    os.close(process.requests)
+    os.close(process.answers)
+    assert process.child.wait(60) == -signal.SIGKILL
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_honest_review_comes_back_whole():

@@ -16,6 +16,7 @@ from functools import cached_property
 from itertools import islice
 
 from trainwarden.git import Repository
+from trainwarden.git.log import Log
 from trainwarden.git.objects import Unavailable
 from trainwarden.git.trees import Entry, RawChange
 from trainwarden.hunks import CodeLine, Hunk, Key, hunks
@@ -143,12 +144,26 @@ class History:
         self._repository = repository
         self._tip = tip
         self._owned = owned
+        self._expected: frozenset[str] = frozenset()
+        self._ahead: Log | None = None
         self.complete = True
 
     def close(self) -> None:
-        """Ends the reading process, if ``open_history`` started it."""
+        """Ends what ``expect`` started, and the reading process if ``open_history`` did. Idempotent."""
+        if self._ahead is not None:
+            self._ahead.close()
         if self._owned:
             self._repository.close()
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """Sets git to work on the past of these files of the base, while somebody reads what changed in them.
+
+        Only a head start for ``inverses``, which may be asked about others.
+        """
+        wanted = sorted({path for path in paths if may_be_fixed(path)})
+        if wanted and len(wanted) <= MOST_PATHS and self._tip != self._repository.empty_tree:
+            self._ahead = past_of(self._repository).ahead(self._repository, self._tip, wanted)
+            self._expected = frozenset(wanted)
 
     def inverses(self, pairs: Iterable[FilePair]) -> tuple[Inverse, ...]:
         """The hunks of these files that take back a fix, each with the newest such fix, by path and line."""
@@ -174,7 +189,8 @@ class History:
     def _fixes(self, wanted: Collection[str]) -> Iterator[tuple[Fix, str, RawChange]]:
         """The changes of these paths by commits that speak of a fix, newest first."""
         past = past_of(self._repository)
-        for fix in past.fixes(self._repository, self._tip, sorted(wanted)):
+        ahead = self._ahead if self._expected.issuperset(wanted) else None
+        for fix in past.fixes(self._repository, self._tip, sorted(wanted), ahead):
             for path, change in fix.changes.items():
                 if path in wanted:
                     yield fix, path, change

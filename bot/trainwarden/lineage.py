@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from trainwarden.git import Repository
+from trainwarden.git.log import Commit, Log
 from trainwarden.git.objects import Found
-from trainwarden.git.repository import Commit
 from trainwarden.git.trees import RawChange
 from trainwarden.model import Misuse, Unfinished
 
@@ -88,18 +88,35 @@ class Past:
         self._wide = False
         self.complete = True
 
-    def fixes(self, repository: Repository, tip: str, paths: Sequence[str]) -> Iterator[Fix]:
-        """The fixes among the newest ``WINDOW`` commits of the line of ``tip``: all that change one of ``paths``."""
+    def ahead(self, repository: Repository, tip: str, paths: Sequence[str]) -> Log | None:
+        """Git at work on what ``fixes`` will be asked next; None where git would not be asked about paths."""
+        if self._asked:
+            return None
+        with suppress(Misuse):  # ``fixes`` will see for itself
+            return repository.first_parent_log(tip, paths, WINDOW)
+        return None
+
+    def fixes(
+        self, repository: Repository, tip: str, paths: Sequence[str], ahead: Log | None = None
+    ) -> Iterator[Fix]:
+        """The fixes among the newest ``WINDOW`` commits of the line of ``tip``: all that change one of ``paths``.
+
+        ``ahead`` was made for the same tip, and for these paths or more.
+        """
         self.complete = True
         self._asked += 1
         try:
-            found = self._of_line(repository, tip) if self._asked > 1 and not self._wide else None
-            yield from self._of_paths(repository, tip, paths) if found is None else found
+            known = self._of_line(repository, tip) if self._asked > 1 and not self._wide else None
+            if known is not None:
+                yield from known
+            else:
+                log = ahead or repository.first_parent_log(tip, paths, WINDOW)
+                yield from self._of_paths(repository, log)
         except (Misuse, Unfinished):
             self.complete = False
 
-    def _of_paths(self, repository: Repository, tip: str, paths: Sequence[str]) -> Iterator[Fix]:
-        for commit in repository.first_parent_log(tip, paths, WINDOW):
+    def _of_paths(self, repository: Repository, log: Log) -> Iterator[Fix]:
+        for commit in log:
             if not commit.parents:
                 self.complete = self.complete and not _cut_off(repository, commit.sha)
             fix = _step(commit).fix

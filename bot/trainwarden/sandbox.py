@@ -17,12 +17,9 @@ import os
 import pickle
 import select
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from trainwarden import sandbox_wire as wire
 from trainwarden.model import (
@@ -38,28 +35,12 @@ from trainwarden.model import (
     Unread,
     Verdict,
 )
+from trainwarden.sandbox_process import REVIEW, NoScratch, Process, take
 from trainwarden.version import VERSION
 
-REVIEW = "trainwarden.entry.assemble:review"
 RESTARTS = 5
 START_SECONDS = 60.0
 FILE_SHARE = 4  # one file may take a quarter of the whole review's time
-ENVIRONMENT = frozenset(
-    {
-        "PATH",
-        "HOME",
-        "LANG",
-        "LC_ALL",
-        "LC_CTYPE",
-        "TMPDIR",
-        "XDG_CACHE_HOME",
-        "LD_LIBRARY_PATH",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "SYSTEMROOT",
-    }
-    | {"GIT_INDEX_FILE", "TRAINWARDEN_DEBUG"}
-)
 
 
 def error_report(request: Request, reason: str, unread: tuple[Unread, ...] = ()) -> Report:
@@ -175,16 +156,7 @@ class _Child:
     """One process, its two pipes and what it last said."""
 
     def __init__(self, target: str, megabytes: int, limit: str) -> None:
-        self._scratch = _make_scratch()
-        child_requests, self._requests = os.pipe()
-        self._answers, child_answers = os.pipe()
-        os.set_blocking(self._requests, False)
-        try:
-            arguments = (target, str(megabytes), limit)
-            self._process = _start((child_requests, child_answers), arguments, self._scratch)
-        except Unfinished:
-            self._release()
-            raise
+        self._process = _started(target, str(megabytes), limit)
         self._inbox = wire.Inbox()
         self._greeted = False
         self._megabytes = megabytes
@@ -211,25 +183,21 @@ class _Child:
     def kill(self) -> None:
         """Kills the child and everything it started; also ends a ``review`` in another thread. Idempotent."""
         self.retired = True
-        if self._process.returncode is not None:
+        child = self._process.child
+        if child.returncode is not None:
             return  # reaped: the number may belong to somebody else by now
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(child.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Kills, reaps and tidies up. Once, by the thread that reviews."""
         self._end()
-        self._release()
-
-    def _release(self) -> None:
-        os.close(self._requests)
-        os.close(self._answers)
-        _remove_scratch(self._scratch)
+        self._process.release()
 
     def _end(self) -> int:
         """Kills what is left of the group before the process is reaped, and returns the exit status."""
         self.kill()
-        return self._process.wait()
+        return self._process.child.wait()
 
     def _greet(self) -> None:
         """Waits until the child can review. One that could not start is not asked again."""
@@ -265,19 +233,19 @@ class _Child:
     def _wait(self, outgoing: bytes | memoryview, deadline: float) -> int | None:
         """Waits until the child can be read from or written to: bytes written, or None at the deadline."""
         poll = select.poll()
-        poll.register(self._answers, select.POLLIN)
+        poll.register(self._process.answers, select.POLLIN)
         if outgoing:
-            poll.register(self._requests, select.POLLOUT)
+            poll.register(self._process.requests, select.POLLOUT)
         ready = {name for name, _ in poll.poll(max(deadline - time.monotonic(), 0) * 1000)}
         if not ready:
             return None
-        if self._answers in ready:
-            data = os.read(self._answers, 1 << 20)
+        if self._process.answers in ready:
+            data = os.read(self._process.answers, 1 << 20)
             if not data:
                 raise EOFError
             self._inbox.feed(data)
             return 0
-        return os.write(self._requests, outgoing)
+        return os.write(self._process.requests, outgoing)
 
     def _take(self, kind: bytes, payload: bytes) -> Report | _Death | None:
         if kind == wire.PATH:
@@ -308,54 +276,13 @@ def _refusal(words: dict[str, str]) -> TrainwardenError:
     return kind(words.get("message", "refused"), words.get("hint", ""))
 
 
-def _start(descriptors: tuple[int, int], arguments: tuple[str, ...], scratch: str) -> subprocess.Popen[bytes]:
-    """Starts the child in its own session with two descriptors and, when debugging, standard error."""
-    # -P: nothing may be imported from the current directory, which is often the repository under review
-    command = [sys.executable, "-P", "-m", "trainwarden.sandbox_child", *map(str, descriptors)]
+def _started(*words: str) -> Process:
     try:
-        return subprocess.Popen(
-            [*command, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=None if os.environ.get("TRAINWARDEN_DEBUG") else subprocess.DEVNULL,
-            env=_environment() | {"TMPDIR": scratch},
-            pass_fds=descriptors,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise Unfinished(f"the reader cannot be started: {error.strerror}") from error
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
-def _make_scratch() -> str:
-    """A private directory for temporary files: a killed child cannot tidy up. (tempfile loads in 12 ms.)"""
-    path = f"{os.environ.get('TMPDIR') or '/tmp'}/trainwarden-{os.urandom(8).hex()}"
-    try:
-        Path(path).mkdir(0o700)
-    except OSError as error:
+        return take(*words)
+    except NoScratch as error:
         raise Unfinished(
-            f"no temporary directory {path}: {error.strerror}",
+            f"no temporary directory {error.filename}: {error.strerror}",
             "set TMPDIR to a directory that can be written",
         ) from error
-    return path
-
-
-def _remove_scratch(path: str) -> None:
-    try:
-        Path(path).rmdir()
-    except OSError:
-        from shutil import rmtree
-
-        rmtree(path, ignore_errors=True)
-
-
-def _environment() -> dict[str, str]:
-    """What the child may know: enough to find Python, git and a temporary directory, and no credentials."""
-    kept = {name: value for name, value in os.environ.items() if name in ENVIRONMENT}
-    roots = [root for root in os.environ.get("PYTHONPATH", "").split(os.pathsep) if root.startswith("/")]
-    if roots:
-        kept["PYTHONPATH"] = os.pathsep.join(roots)
-    # Otherwise numpy reserves memory for every processor of the machine, which counts against the child's limit.
-    return kept | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+    except OSError as error:
+        raise Unfinished(f"the reader cannot be started: {error.strerror}") from error

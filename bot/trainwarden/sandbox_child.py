@@ -45,7 +45,10 @@ def main(arguments: list[str]) -> None:
     except (ImportError, AttributeError, OSError) as error:
         wire.write(answers, wire.frame(wire.CRASH, wire.encode_words(reason=f"cannot start: {error}")))
         return
-    wire.write(answers, wire.frame(wire.HELLO))
+    try:
+        wire.write(answers, wire.frame(wire.HELLO))
+    except BrokenPipeError:
+        _orphaned()
     inbox = wire.Inbox(limit=2**32)
     reviews = 0
     while data := os.read(requests, 1 << 20):

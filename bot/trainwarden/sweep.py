@@ -17,7 +17,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from trainwarden.model import Misuse, Options, Report, Request, TrainwardenError, VerdictName
-from trainwarden.sandbox import REVIEW, Reviewer, error_report
+from trainwarden.sandbox import Reviewer, error_report
+from trainwarden.sandbox_process import REVIEW
 
 RANGE_KEYS = ("id", "base", "head", "policy")
 

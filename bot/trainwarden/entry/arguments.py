@@ -10,6 +10,7 @@ from typing import get_args
 
 from trainwarden.entry.output import FAIL_ON
 from trainwarden.model import Device, JudgeChoice, Misuse, Options, ScorerChoice
+from trainwarden.sandbox_process import MEGABYTES
 
 SCORER_VARIABLE = "TRAINWARDEN_SCORER"
 JUDGE_VARIABLE = "TRAINWARDEN_JUDGE"
@@ -40,7 +41,11 @@ def add_judging(parser: argparse.ArgumentParser, *, fail_on: bool = True) -> Non
         "--seconds", type=_seconds, default=60.0, metavar="N", help="time for a change (default: 60)"
     )
     group.add_argument(
-        "--megabytes", type=_megabytes, default=2048, metavar="N", help="memory for a change (default: 2048)"
+        "--megabytes",
+        type=_megabytes,
+        default=MEGABYTES,
+        metavar="N",
+        help=f"memory for a change (default: {MEGABYTES})",
     )
     if not fail_on:
         return

@@ -57,13 +57,14 @@ def review(
     marked unread with the reason given there.
     """
     with closing(open_source(request)) as source:
+        history = _history(source, options)  # git looks at the past while rules are loaded and code is read
         config, rules = _judge(*_config(source, options), options)
         return pipeline.review(
             source,
             config,
             rules,
             waivers=_waivers(source),
-            history=_history(source, options),
+            history=history,
             scorer=_scorer(config, options),
             second=_second(config, options),
             request_id=request.id,
@@ -100,7 +101,10 @@ def _history(source: Source, options: Options) -> History | None:
     """The past of the base, read through the same git process as the change."""
     if not options.history or not isinstance(source, GitSource):
         return None
-    return open_history(source.repository, source.revisions.base)
+    history = open_history(source.repository, source.revisions.base)
+    source.closing.callback(history.close)
+    history.expect(source.touched())
+    return history
 
 
 def _scorer(config: Config, options: Options) -> Scorer | None:

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from trainwarden.entry import output
+from trainwarden.entry.streams import open_streams
 from trainwarden.model import Misuse, TrainwardenError
 
 INTERRUPTED = 130
@@ -82,7 +83,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; never raises, never prints a traceback unless debugging."""
-    output.open_streams()
+    open_streams()
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         return _dispatch(arguments)

@@ -89,17 +89,6 @@ def _write_file(path: Path, data: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def open_streams() -> None:
-    """Opens standard streams that the caller closed, on nothing: the next file opened would take their place."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
-    sys.stdout = sys.stdout or os.fdopen(1, "w")
-    sys.stderr = sys.stderr or os.fdopen(2, "w")
-
-
 def say(message: str, who: str = "trainwarden") -> None:
     """One line for a person on standard error, with nothing in it that a terminal would obey."""
     from trainwarden.report.visible import visible

@@ -11,7 +11,7 @@ from trainwarden.evaluate.keep import Keep
 from trainwarden.evaluate.sample import PYTHON, Outcome, Sample, Seen, Size
 from trainwarden.git import open_source
 from trainwarden.model import FilePair, Options, Request, TrainwardenError
-from trainwarden.sandbox import REVIEW
+from trainwarden.sandbox_process import REVIEW
 from trainwarden.sweep import sweep
 
 Progress = Callable[[Outcome], None]

@@ -9,46 +9,22 @@ import datetime
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from trainwarden.git.log import Commit, Log
 from trainwarden.git.objects import MAX_BLOB, Found, Objects, Unavailable
 from trainwarden.git.process import Git, clean_environment, complaint, program
-from trainwarden.git.trees import EMPTY_TREE, LINK, Entry, RawChange, Trees, raw_change
+from trainwarden.git.trees import EMPTY_TREE, LINK, Entry, Trees
 from trainwarden.model import Misuse, Unfinished
 
 EMPTY_WORD = "empty"
-LONGEST_TOKEN = 64 * 1024
 
 _AGO = re.compile(r"(\d{1,4}) (day|week|month|year)s? ago\Z")
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 _FULL_NAME = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\Z")
-_LOG_OPTIONS = (
-    "--format=%H%x00%P%x00%ae%x00%at%x00%B%x00",
-    "-z",
-    "--encoding=UTF-8",
-    "--no-notes",
-    "--no-decorate",
-    "--no-ext-diff",
-    "--no-textconv",
-    "--ignore-submodules=none",
-)
 _LINE_OPTIONS = ("--first-parent", "--diff-merges=first-parent", "--raw", "--no-renames", "--no-abbrev")
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A commit and its raw changes against its first parent; none are listed for a commit without parents."""
-
-    sha: str
-    parents: tuple[str, ...]
-    message: str
-    author_email: str
-    time: int
-    changes: tuple[RawChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +149,15 @@ class Repository:
         bound = [] if limit is None else [f"-n{limit}"]
         yield from self._log("--no-merges", "--raw", "--no-renames", "--no-abbrev", *bound, self.resolve(tip))
 
-    def first_parent_log(self, tip: str, paths: Sequence[str], window: int) -> Iterator[Commit]:
+    def first_parent_log(self, tip: str, paths: Sequence[str], window: int) -> Log:
         """The newest ``window`` commits of the first-parent line of ``tip`` that change one of ``paths``.
 
         Merges are included and compared with their first parent; only changes of ``paths`` are listed,
-        without renames. Raises ``Misuse`` (unknown tip) and ``Unfinished`` (missing objects).
+        without renames. Git is at work when this returns. Raises ``Misuse`` (unknown tip).
         """
         end = self.resolve(tip)
-        bound = self.objects.get(f"{end}~{window}^{{commit}}")
-        limits = [f"^{bound.oid}"] if isinstance(bound, Found) else []
-        yield from self._log(*_LINE_OPTIONS, end, *limits, paths=paths)
+        bounded = ("--ignore-missing", end, f"^{end}~{window}")  # a line may be shorter than the window
+        return self._log(*_LINE_OPTIONS, *bounded, paths=paths)
 
     def first_parent_line(self, tip: str, limit: int) -> Generator[Commit, None, None]:
         """The newest ``limit`` commits of the first-parent line of ``tip``, with all their raw changes.
@@ -234,59 +209,12 @@ class Repository:
             hint = "It is not in this clone; fetch it first (git fetch --unshallow for a shallow clone)."
         return Misuse(f"unknown revision {revision!r}: {reason}", hint)
 
-    def _log(self, *arguments: str, paths: Sequence[str] = ()) -> Iterator[Commit]:
-        with tempfile.TemporaryFile() as errors:
-            process = self.git.start("log", *_LOG_OPTIONS, *arguments, "--", *paths, stderr=errors)
-            assert process.stdin is not None and process.stdout is not None
-            process.stdin.close()
-            try:
-                yield from _commits(_tokens(process.stdout))
-                _check_end(process, errors)
-            finally:
-                process.kill()
-                process.stdout.close()
-                process.wait()
+    def _log(self, *arguments: str, paths: Sequence[str] = ()) -> Log:
+        return Log(self.git, *arguments, "--", *paths)
 
 
 def _range(base: str, head: str, empty_tree: str) -> tuple[str, ...]:
     return (head,) if base == empty_tree else (head, f"^{base}")
-
-
-def _check_end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
-    if process.wait() != 0:
-        errors.seek(0)
-        raise Unfinished(f"the history cannot be read: {complaint(errors.read(65536))}")
-
-
-def _tokens(stream: IO[bytes]) -> Iterator[bytes]:
-    """The NUL-terminated tokens of a stream, each cut to ``LONGEST_TOKEN`` bytes (a commit message may be huge)."""
-    token = b""
-    while chunk := stream.read(LONGEST_TOKEN):
-        first, *others = chunk.split(b"\0")
-        token = (token + first)[:LONGEST_TOKEN]
-        for other in others:
-            yield token
-            token = other
-
-
-def _commits(tokens: Iterator[bytes]) -> Iterator[Commit]:
-    """Parses ``git log --raw`` with ``_LOG_OPTIONS``: five fields, an empty token, changes and paths."""
-    header = next(tokens, None)
-    while header is not None:
-        parents, email, time, message, _ = (next(tokens) for _ in range(5))
-        changes: list[RawChange] = []
-        sha, header = header, next(tokens, None)
-        while header is not None and header.lstrip(b"\n").startswith(b":"):
-            changes.append(raw_change(header, next(tokens)))
-            header = next(tokens, None)
-        yield Commit(
-            sha.decode("ascii"),
-            tuple(parents.decode("ascii").split()),
-            message.decode("utf-8", "replace"),
-            email.decode("utf-8", "replace"),
-            int(time),
-            tuple(changes),
-        )
 
 
 def _timestamp(since: str) -> int:

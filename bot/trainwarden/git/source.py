@@ -53,12 +53,21 @@ class GitSource:
     contents: Mapping[str, Contents] = field(default_factory=dict)
     between: tuple[str, str] | None = None
     closing: ExitStack = field(default_factory=ExitStack)
+    _changes: list[RawChange] | None = None
 
     def pairs(self) -> Iterator[FilePair | Unread]:
         """Every changed file once, in path order. Raises ``Unfinished``."""
-        changes = [change for change in self.list_changes() if change.old != change.new]
-        for pairing in renames.pair(changes, self._read):
+        for pairing in renames.pair(self._changed(), self._read):
             yield from describe(pairing, self._read)
+
+    def touched(self) -> list[str]:
+        """The paths of the base that the change touches; no file is read for it. Raises ``Unfinished``."""
+        return [change.path for change in self._changed() if change.old is not None]
+
+    def _changed(self) -> list[RawChange]:
+        if self._changes is None:
+            self._changes = [change for change in self.list_changes() if change.old != change.new]
+        return self._changes
 
     def trusted(self, path: str) -> bytes | None:
         """The bytes of a file in the policy revision, or None when it is not there. Raises ``Unfinished``."""

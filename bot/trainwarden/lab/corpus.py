@@ -24,7 +24,7 @@ from pathlib import Path
 from trainwarden.evaluate.mirrors import Mirrors
 from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.git import Repository
-from trainwarden.git.repository import Commit
+from trainwarden.git.log import Commit
 from trainwarden.git.trees import Entry, RawChange
 from trainwarden.lab.splits import share, split_of
 from trainwarden.lineage import speaks_of_a_fix
