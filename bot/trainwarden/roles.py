@@ -69,7 +69,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
         r"requests\.|socket\."
     ),
 )  # fmt: skip
-_ROLES = tuple((role, re.compile(pattern, re.IGNORECASE)) for role, pattern in _WORDS)
+_ROLES = tuple((role, re.compile(pattern)) for role, pattern in _WORDS)
 ROLE_WORDS = frozenset(role for role, _ in _WORDS) | {"log"}
 """Every role a statement can have; ``log`` is that of statements that only tell somebody something."""
 _LOGGING = re.compile(
@@ -85,8 +85,12 @@ def roles_of_text(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=65536)
 def _roles_of_word(word: str) -> frozenset[str]:
-    """No pattern looks past a blank, and a change says the same few words over and over."""
-    return frozenset(role for role, pattern in _ROLES if pattern.search(word))
+    """No pattern looks past a blank, and a change says the same few words over and over.
+
+    Patterns are in small letters: a search that ignores case takes twice as long.
+    """
+    folded = word.casefold()
+    return frozenset(role for role, pattern in _ROLES if pattern.search(folded))
 
 
 _SHOWN = frozenset({"label", "title", "help", "description", "metavar", "caption", "placeholder"})

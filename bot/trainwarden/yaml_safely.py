@@ -158,6 +158,8 @@ def load_document(data: bytes, origin: str, max_bytes: int = MAX_BYTES, *, as_te
 
     Raises ``Misuse`` with file, line and what to do for anything this module's rules forbid.
     """
+    if not data:
+        return Document(None, origin, {})
     import yaml
 
     builder = _Builder(origin, as_text)
