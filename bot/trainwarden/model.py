@@ -363,7 +363,8 @@ class JudgeChoice:
 class Options:
     """How to review, the same for many requests: operator's pack and config, what to leave out, budgets.
 
-    ``seconds`` and ``megabytes`` bound one whole review (CPU and wall; address space of the child).
+    ``seconds`` and ``megabytes`` bound one whole review (CPU and wall; address space of the child). ``keep_open``:
+    the process that reads a repository outlives a review. For many changes of one that stays in its place.
     """
 
     rules_dir: str | None = None
@@ -375,6 +376,7 @@ class Options:
     megabytes: int = 2048
     scorer: ScorerChoice = ScorerChoice()
     judge: JudgeChoice = JudgeChoice()
+    keep_open: bool = False
 
 
 UnitTag = Literal["same", "removed", "added", "moved"]

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Generator, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -108,7 +109,8 @@ def sweep(
         pending.put(request)
     count = pending.qsize()
     results: SimpleQueue[Report] = SimpleQueue()
-    reviewers = [Reviewer(options, target) for _ in range(min(jobs, count))]
+    patient = replace(options, keep_open=True)
+    reviewers = [Reviewer(patient, target) for _ in range(min(jobs, count))]
     threads = [threading.Thread(target=_work, args=(each, pending, results)) for each in reviewers]
     for thread in threads:
         thread.start()

@@ -7,8 +7,8 @@ revision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from trainwarden import config as configuration
 from trainwarden import pipeline
+from trainwarden.git import Repository
 from trainwarden.git.source import GitSource, open_source
 from trainwarden.history import History, open_history
 from trainwarden.model import (
@@ -56,7 +57,7 @@ def review(
     ``breadcrumb`` is called with a path before that file is read; the paths in ``skip`` are not read but
     marked unread with the reason given there.
     """
-    with closing(open_source(request)) as source:
+    with _opened(request, options) as repository, closing(open_source(request, opened=repository)) as source:
         history = _history(source, options)  # git looks at the past while rules are loaded and code is read
         config, rules = _judge(*_config(source, options), options)
         return pipeline.review(
@@ -71,6 +72,32 @@ def review(
             breadcrumb=breadcrumb,
             skip=skip,
         )
+
+
+_KEPT: dict[str, Repository] = {}
+"""The repository of the last review, by path, where it may stay open."""
+
+
+@contextmanager
+def _opened(request: Request, options: Options) -> Iterator[Repository | None]:
+    """The repository that is still open from the last review, or opened to stay; None where none may stay.
+
+    One that a review failed with is not trusted with another: its process may be in the middle of an answer.
+    """
+    if not options.keep_open:
+        yield None
+        return
+    kept = _KEPT.pop(request.repo, None)
+    while _KEPT:
+        _KEPT.popitem()[1].close()
+    repository = kept or Repository(request.repo)
+    try:
+        yield repository
+    except BaseException:
+        repository.close()
+        raise
+    repository.rest()
+    _KEPT[request.repo] = repository
 
 
 def _config(source: Source, options: Options) -> tuple[bytes | None, str]:
@@ -129,7 +156,7 @@ def _second(config: Config, options: Options) -> SecondReader | None:
                 "a judge's model was named without its server", "name that with --judge or `judge.url`"
             )
         return None
-    return _opened(replace(choice, patience=min(choice.patience, options.seconds * PATIENCE_SHARE)))
+    return _judge_at(replace(choice, patience=min(choice.patience, options.seconds * PATIENCE_SHARE)))
 
 
 def _for_the_operator_only(key: str, configured: object, options: Options) -> None:
@@ -142,7 +169,7 @@ def _for_the_operator_only(key: str, configured: object, options: Options) -> No
 
 
 @lru_cache(maxsize=2)
-def _opened(choice: JudgeChoice) -> SecondReader:
+def _judge_at(choice: JudgeChoice) -> SecondReader:
     from trainwarden.score.judge.reader import Judge
 
     return Judge(choice)

@@ -59,6 +59,10 @@ class Repository:
         """Ends the reading process. Idempotent."""
         self.objects.close()
 
+    def rest(self) -> None:
+        """Between two reviews: lets go of what was remembered for the last one, and keeps the process."""
+        self.trees = Trees(self.objects)
+
     def __enter__(self) -> Repository:
         return self
 

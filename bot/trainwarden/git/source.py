@@ -91,15 +91,19 @@ class GitSource:
         return self.repository.blob(entry.oid)
 
 
-def open_source(request: Request, policy_default: str | None = None) -> Source:
+def open_source(
+    request: Request, policy_default: str | None = None, opened: Repository | None = None
+) -> Source:
     """Opens the change a request names; policy is ``request.policy``, else ``policy_default``, else base.
+
+    ``opened`` is the repository of the request where the caller has it open already; it stays open then.
 
     Raises ``Misuse`` (no repository, unknown revision, fields that do not fit the kind, a patch that does not
     apply) and ``Unfinished`` (missing objects).
     """
     _check(request)
     with ExitStack() as stack:
-        repository = stack.enter_context(Repository(request.repo))
+        repository = opened or stack.enter_context(Repository(request.repo))
         base = _base(repository, request)
         wanted = request.policy or policy_default
         policy = repository.resolve(wanted) if wanted else base
