@@ -43,6 +43,10 @@ REFUSED = [
     ("when: {edit: {in_member: '/(/'}}", "is not a regular expression"),
     ("when: {shift: {fact: optimizer.lr, to: '/(/'}}", "is not a regular expression"),
     ("when: {delta: {kind: number, from: '/[/'}}", "is not a regular expression"),
+    (
+        "when:\n  any:\n    - delta: {kind: name, from: x}\n    - delta:\n        kind: callee\n        to: ['$X(']",
+        "probe.yml:14: the pattern '.X.' does not parse",
+    ),
     ("when: {edit: {guards: [tuesday]}}", "'tuesday' is not one of"),
     ("when: {shift: {to: absent}}", "when.shift lacks 'fact'"),
     ("when: {lost: {in_member: f}}", "needs either 'fact' or 'pattern'"),

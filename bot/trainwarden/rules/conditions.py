@@ -56,11 +56,16 @@ def snippets_of(spec: Spec) -> Iterator[str]:
     """The texts of the patterns of one condition; not of those it holds."""
     kind = kind_of(spec)
     if kind in _LEAVES:
-        for key in SNIPPET_KEYS:
-            yield from spec[kind].get(key, ())
-        for key in ("from", "to"):
-            values = spec[kind].get(key, ()) if kind == "delta" else ()
-            yield from (str(value) for value in values if is_snippet(value))
+        yield from (text for _, _, text in placed_snippets(kind, spec[kind]))
+
+
+def placed_snippets(kind: str, fields: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
+    """The patterns among the fields of a condition, each with its field and its place there."""
+    for key in SNIPPET_KEYS:
+        yield from ((key, place, text) for place, text in enumerate(fields.get(key, ())))
+    for key in ("from", "to") if kind == "delta" else ():
+        values = enumerate(fields.get(key, ()))
+        yield from ((key, place, str(value)) for place, value in values if is_snippet(value))
 
 
 def _rank(spec: Spec) -> int:

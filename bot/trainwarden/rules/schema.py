@@ -20,7 +20,7 @@ from typing import Any, Literal, cast
 from trainwarden.config import Config
 from trainwarden.model import Level, Misuse, Role, Stage
 from trainwarden.rules import grammar
-from trainwarden.rules.conditions import SNIPPET_KEYS, kind_of
+from trainwarden.rules.conditions import kind_of, placed_snippets
 from trainwarden.rules.grammar import Field, did_you_mean
 from trainwarden.rules.patterns import pattern
 from trainwarden.yaml_safely import Document, YamlPath, load_document
@@ -337,9 +337,8 @@ class _Reader:
         found = self.fields(self.mapping(value, path, tuple(fields)), path, fields)
         if not found:
             raise self.error(f"{_at(path)} is empty", path, words)
-        for key in SNIPPET_KEYS:
-            for place, snippet in enumerate(found.get(key, ())):
-                self._snippet(snippet, (*path, key, place))
+        for key, place, snippet in placed_snippets(kind, found):
+            self._snippet(snippet, (*path, key, place))
         if kind == "lost" and ("fact" in found) is ("pattern" in found):
             raise self.error("'lost' needs either 'fact' or 'pattern'", path)
         return found
