@@ -2,6 +2,7 @@
 
 import re
 from contextlib import closing
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -405,6 +406,67 @@ def test_comments_and_strings_are_told_apart_as_by_reading_one_after_the_other(t
     assert jumped == [(a, b) for a, b in plain if b - a >= 6 or text[a : a + 1] == b"#"]
 
 
+UNCUT = re.compile(rb"(?!)")
+CODE = (
+    b"\ndef f():\n",
+    b"\n    def g(x):",
+    b"\r\ndef h():\r\n",
+    b"import (",
+    b"\nfrom a import (b,\n",
+    b"import c\n",
+)
+MARKS = (
+    b'"""',
+    b"'''",
+    b'"',
+    b"'",
+    b"#",
+    b"\\",
+    b"\n",
+    b"\r",
+    b"\f",
+    b"\0",
+    b"\t",
+    b"    ",
+    b"r",
+    b"x = 1",
+    b")",
+)
+PIECES = st.sampled_from([*CODE, *MARKS])
+SOUP = st.lists(PIECES, max_size=40).map(b"".join)
+
+
+@given(SOUP)
+def test_pieces_say_what_the_file_says_in_one(text):
+    in_pieces = code_lines(text)
+    with patch.object(hunks_module, "_CUT", UNCUT):
+        assert code_lines(text) == in_pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        (b"a\ndef f():\n    def g(): 1\n", 3),
+        (b'"""a\ndef f():\n"""\ndef g():\n', 2),
+        (b"from a import (\ndef f\n)\nx\ndef g():\n", 2),
+        (b'a\n"""\ndef f():\ndef g():\ndef h():\n', 1),
+        (b"", 1),
+    ],
+)
+def test_a_file_is_cut_where_nothing_is_torn(text, pieces):
+    assert len(list(hunks_module._pieces(text))) == pieces
+
+
+def test_what_was_read_is_forgotten_before_it_is_too_much():
+    read = []
+    memory = hunks_module._Memory(lambda text: read.append(text) or text[:1], longest=40, most=250)
+    assert [memory[text] for text in (b"ab", b"ab", b"b" * 41, b"b" * 41)] == [b"a", b"a", b"b", b"b"]
+    assert read == [b"ab", b"b" * 41, b"b" * 41]
+    for number in range(20):
+        assert memory[b"%d" % number] == b"%d" % (number // 10 or number)
+    assert len(memory) < 5
+
+
 ITEMS = st.lists(st.sampled_from([(0, b"a"), (4, b"a"), (0, b"b"), (0, b"c")]), max_size=25)
 
 
@@ -417,6 +479,31 @@ def test_differences_turn_one_version_into_the_other(old, new):
         at = b
     assert built + old[at:] == new
     assert bool(old != new) == any(differences(old, new))
+
+
+def read_plainly(old, new):
+    """Anchors are the lines that occur once in either whole version; nothing is left out for being common."""
+    start = next(
+        (n for n, (a, c) in enumerate(zip(old, new, strict=False)) if a != c), min(len(old), len(new))
+    )
+    tail = 0
+    while tail < min(len(old), len(new)) - start and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    once = [a for a in range(start, len(old) - tail) if old.count(old[a]) == 1 == new.count(old[a])]
+    anchors = hunks_module._longest([(a, new.index(old[a])) for a in once])
+    at = (start, start)
+    for a, c in [*anchors, (len(old), len(new))]:
+        yield from hunks_module._gap(old, new, at[0], a, at[1], c)
+        at = (a + 1, c + 1)
+
+
+FEW = st.lists(st.sampled_from("abcdefgh"), max_size=12)
+
+
+@given(FEW, FEW, FEW, FEW)
+def test_differences_are_those_of_a_plain_reading(start, one, other, end):
+    old, new = start + one + end, start + other + end
+    assert list(differences(old, new)) == list(read_plainly(old, new))
 
 
 LINES = st.lists(st.sampled_from(["a = 1\n", "b(2)\n", "    c = d\n", "\n", "# x\n"]), max_size=25)

@@ -8,19 +8,18 @@ whatever stands around it. This is text work: it needs no parser and takes broke
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import lru_cache
-from typing import NamedTuple
+from itertools import accumulate, chain, compress, count
+from operator import itemgetter, ne
+from typing import NamedTuple, TypeVar
 
 from trainwarden.model import Lines
 
 TAB = 8
-LONGEST_KEPT = 200  # bytes of a line whose tokens are remembered
-LARGEST_KEPT = 256 * 1024  # bytes of a version whose lines are remembered
 LARGEST_GAP = 1_000_000  # lines times lines between two anchors; more is taken as one hunk
 
 _QUOTED = re.compile(
@@ -30,19 +29,26 @@ _QUOTED = re.compile(
       ( \"\"\" [^"\\]* (?: (?: \\. | "(?!"") ) [^"\\]* )* \"\"\"
       | \'\'\' [^'\\]* (?: (?: \\. | '(?!'') ) [^'\\]* )* \'\'\'
       | \# [^\r\n]* )
-    | "" | '' | . | \Z
+    | ( "" | '' | . )
+    | \Z
     )
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""Whatever is neither a comment nor a string in triple quotes, then one of these (group 1) or a stray quote."""
+"""Whatever is neither a comment nor a string in triple quotes, then one of these (group 1), a stray quote (group 2),
+or the end."""
+_TAKEN, _STRAY = 1, 2
 _HASH = ord("#")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BRACKET = re.compile(rb"import[ \t]*\(")
-_MANY_NAMES = re.compile(rb"^[ \t]*from[ \t]+[\w.]+[ \t]+import[ \t]*\([^)]*\)", re.MULTILINE)
+_OPENED = re.compile(rb"^[ \t]*from[ \t]+[\w.]+[ \t]+import[ \t]*\(", re.MULTILINE)
+_MANY_NAMES = re.compile(_OPENED.pattern + rb"[^)]*\)", re.MULTILINE)
 _IMPORT = re.compile(rb"(?:from\s+[\w.]+\s+import|import)\b")
 _TOKEN = re.compile(rb"\w+|[^\w\s]")
 _PREFIX = b" \t"
+_ENDS = (b"\n", b"\r")
+_NEAR = 200  # bytes around a string that are looked at first
+_CUT = re.compile(rb"\n[ \t]*+def ")
 
 Key = tuple[tuple[tuple[int, bytes], ...], tuple[tuple[int, bytes], ...]]
 
@@ -83,7 +89,8 @@ def _relative(lines: Sequence[CodeLine], left: int) -> tuple[tuple[int, bytes], 
 
 def code_lines(data: bytes) -> list[CodeLine]:
     """The lines of a file that hold code; lines end with LF, CRLF or CR."""
-    return [CodeLine(number, line.indent, line.text, line.source) for number, line in _numbered(data)]
+    version = _Version(data)
+    return list(version.lines(0, len(version.keys)))
 
 
 class _Line(NamedTuple):
@@ -95,66 +102,152 @@ class _Line(NamedTuple):
     source: bytes
 
 
-_Numbered = Sequence[tuple[int, _Line]]
+class _Piece(NamedTuple):
+    """What a piece of a file says: its lines of code with their keys, and numbers counted within the piece.
+
+    ``height`` is how many lines it has of any kind.
+    """
+
+    keys: list[bytes]
+    lines: list[_Line]
+    numbers: list[int]
+    height: int
 
 
-def _numbered(data: bytes) -> _Numbered:
-    return _known_version(data) if len(data) <= LARGEST_KEPT else _read_version(data)
+class _Version:
+    """A file as the keys of its lines of code; the lines themselves are put in their place when asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces = list(_pieces(data))
+        self._starts = list(accumulate((len(piece.keys) for piece in self._pieces), initial=0))
+        self._above = list(accumulate((piece.height for piece in self._pieces), initial=0))
+        self.keys = list(chain.from_iterable(piece.keys for piece in self._pieces))
+
+    def line(self, index: int) -> CodeLine:
+        """One of the lines of code, counted from 0."""
+        at = bisect_right(self._starts, index) - 1
+        piece, within = self._pieces[at], index - self._starts[at]
+        line = piece.lines[within]
+        return CodeLine(self._above[at] + piece.numbers[within], line.indent, line.text, line.source)
+
+    def lines(self, start: int, end: int) -> tuple[CodeLine, ...]:
+        """A run of them."""
+        return tuple(map(self.line, range(start, end)))
+
+    def span(self, start: int, end: int) -> Lines:
+        """The lines of the file that a run of them spans; the line after the gap where it has none."""
+        if start < end:
+            return self.line(start).number, self.line(end - 1).number
+        gap = self.line(start - 1).number + 1 if start else 1
+        last = self.line(len(self.keys) - 1).number if self.keys else 1
+        return min(gap, last), min(gap, last)
 
 
-def _read_version(data: bytes) -> _Numbered:
-    text = _without_comments(data)
-    if _BRACKET.search(text):
+def _pieces(data: bytes) -> Iterator[_Piece]:
+    """A file from one ``def`` to the next, farther where a string or a bracket would be torn.
+
+    Versions of a file share most of their pieces, so most need not be read again; in a row, pieces say what the file
+    says in one.
+    """
+    cuts = [0, *(match.start() + 1 for match in _CUT.finditer(data)), len(data)]
+    at, end = 0, len(cuts) - 1
+    while at < end:
+        to = at + 1
+        while (piece := _piece(data[cuts[at] : cuts[to]], to == end)) is None:
+            to = min(2 * to - at, end)  # twice as far: what is torn often is not read often
+        yield piece
+        at = to
+
+
+def _piece(data: bytes, last: bool) -> _Piece | None:
+    return _PIECES[data] or (_read_piece(data, last) if last else None)
+
+
+def _read_piece(data: bytes, last: bool = False) -> _Piece | None:
+    """The code of a piece; None if what follows may tell how to read it. Nothing follows the last one."""
+    text = _without_comments(data, last)
+    if text is not None and _BRACKET.search(text):
         text = _MANY_NAMES.sub(_blank, text)
-    rows = text.splitlines()
-    read = _remembered if max(map(len, rows), default=0) <= LONGEST_KEPT else _read
-    return [(number, line) for number, row in enumerate(rows, 1) if (line := read(row)) is not None]
+        if not last and _OPENED.search(text):
+            return None
+    return None if text is None else _coded(text.splitlines())
+
+
+def _coded(rows: Sequence[bytes]) -> _Piece:
+    found = [_LINES[row] for row in rows]
+    lines = list(filter(None, found))
+    return _Piece([line.key for line in lines], lines, list(compress(count(1), found)), len(rows))
 
 
 def _read(row: bytes) -> _Line | None:
     """A line's code, or None where it holds none."""
-    source = row.strip()
+    code = row.lstrip()
+    source = code.rstrip()
     if not source or _IMPORT.match(source):
         return None
-    indent = len(row[: len(row) - len(row.lstrip())].expandtabs(TAB))
+    indent = len(row[: len(row) - len(code)].expandtabs(TAB))
     text = b" ".join(_TOKEN.findall(source))
-    return _Line(b"%d %b" % (indent, text), indent, text, source)
+    return _Line(b" " * indent + text, indent, text, source)
 
 
-# The versions of a file that are compared with each other share most of their lines.
-_remembered = lru_cache(maxsize=2**15)(_read)
+_Read = TypeVar("_Read")
+_ENTRY = 64  # bytes that an entry takes for itself
 
 
-# What one fix of a file left behind is often what the next one found, and what a change under review starts from.
-_known_version = lru_cache(maxsize=16)(_read_version)
+class _Memory(dict[bytes, _Read]):
+    """What short texts were read as; forgets them all when they become too many bytes."""
+
+    def __init__(self, read: Callable[[bytes], _Read], longest: int, most: int) -> None:
+        super().__init__()
+        self._read, self._longest, self._most = read, longest, most
+        self._room = most
+
+    def __missing__(self, text: bytes) -> _Read:
+        found = self._read(text)
+        if len(text) <= self._longest:
+            self._room -= len(text) + _ENTRY
+            if self._room < 0:
+                self.clear()
+                self._room = self._most
+            self[text] = found
+        return found
 
 
-def _without_comments(data: bytes) -> bytes:
-    """The file with comments and documentation blanked, every line still in its place."""
+# Versions of a file share most of their pieces, and what is left of them many lines with whatever was read before.
+_LINES = _Memory(_read, longest=200, most=4 * 1024 * 1024)
+_PIECES = _Memory(_read_piece, longest=16 * 1024, most=8 * 1024 * 1024)
+
+
+def _without_comments(data: bytes, last: bool) -> bytes | None:
+    """A piece with comments and documentation blanked, every line still in its place.
+
+    None for a quote that nothing closes, unless the piece is the last: more text may close it.
+    """
     out: list[bytes] = []
     end = 0
     for match in _QUOTED.finditer(data):
-        first, last = match.span(1)
-        if first < 0:
+        if match.lastindex == _STRAY and not last:
+            return None
+        if match.lastindex != _TAKEN:
             continue
+        first, behind = match.span(_TAKEN)
         comment = data[first] == _HASH
-        start = first if comment else _own_line(data, first, last)
+        start = first if comment else _own_line(data, first, behind)
         if start is not None:
             out += (data[end:start], b"" if comment else _blank(match))
-            end = last
+            end = behind
     return b"".join((*out, data[end:]))
 
 
 def _own_line(data: bytes, start: int, end: int) -> int | None:
     """Where the line of a string begins, if nothing else is on its lines: it is documentation then."""
-    begin = max(data.rfind(b"\n", 0, start), data.rfind(b"\r", 0, start)) + 1
-    before, behind = data[begin:start], data[end : end + 200]
-    alone = not before.strip(_PREFIX + b"rRuUbBfF") and behind.lstrip(_PREFIX)[:1] in (
-        b"",
-        b"\n",
-        b"\r",
-        b"#",
-    )
+    near = data[max(0, start - _NEAR) : start].rstrip(_PREFIX + b"rRuUbBfF")
+    if near and near[-1:] not in _ENDS:
+        return None  # most lines are settled here: looking for the beginning of a long one takes long
+    newline = data.rfind(b"\n", 0, start)
+    begin = max(newline, data.rfind(b"\r", newline + 1, start)) + 1
+    before, behind = data[begin:start], data[end : end + _NEAR].lstrip(_PREFIX)
+    alone = not before.strip(_PREFIX + b"rRuUbBfF") and (not behind or behind[:1] in b"\n\r#")
     return begin if alone else None
 
 
@@ -169,23 +262,11 @@ def hunks(before: bytes, after: bytes) -> list[Hunk]:
     ``base`` and ``head`` span the hunk's lines in the files; a side without lines names the line after the
     gap.
     """
-    old, new = _numbered(before), _numbered(after)
-    found = differences([line.key for _, line in old], [line.key for _, line in new])
+    old, new = _Version(before), _Version(after)
     return [
-        Hunk(_placed(old[a:b]), _placed(new[c:d]), _span(old, a, b), _span(new, c, d)) for a, b, c, d in found
+        Hunk(old.lines(a, b), new.lines(c, d), old.span(a, b), new.span(c, d))
+        for a, b, c, d in differences(old.keys, new.keys)
     ]
-
-
-def _placed(lines: _Numbered) -> tuple[CodeLine, ...]:
-    return tuple(CodeLine(number, line.indent, line.text, line.source) for number, line in lines)
-
-
-def _span(lines: _Numbered, start: int, end: int) -> Lines:
-    if start < end:
-        return lines[start][0], lines[end - 1][0]
-    gap = lines[start - 1][0] + 1 if start else 1
-    last = lines[-1][0] if lines else 1
-    return min(gap, last), min(gap, last)
 
 
 Items = Sequence[Hashable]
@@ -200,40 +281,42 @@ def differences(old: Items, new: Items) -> Iterator[Opcode]:
     start = common(old, new)
     if start == len(old) == len(new):
         return
+    tail = common(old[start:][::-1], new[start:][::-1])
     at = (start, start)
-    for a, c in _anchors(old, new, start):
-        yield from _gap(old, new, at[0], a, at[1], c)
+    for a, c in _anchors(old, new, start, tail):
+        if at != (a, c):
+            yield from _gap(old, new, at[0], a, at[1], c)
         at = (a + 1, c + 1)
+    yield from _gap(old, new, at[0], len(old), at[1], len(new), tail)
 
 
-def common(old: Iterable[Hashable], new: Iterable[Hashable]) -> int:
+def common(old: Items, new: Items) -> int:
     """How many elements both start with."""
-    count = 0
-    for one, other in zip(old, new, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
+    return next(compress(count(), map(ne, old, new)), min(len(old), len(new)))
 
 
-def _anchors(old: Items, new: Items, start: int) -> list[tuple[int, int]]:
-    """Positions behind ``start`` of lines that occur once on either side, the longest run in the same order.
+def _anchors(old: Items, new: Items, start: int, tail: int) -> list[tuple[int, int]]:
+    """Positions of lines that occur once on either side, the longest run in the same order.
 
-    Of the lines that both end with, which are in every longest run, the first is enough: nothing differs behind it.
-    Where there is none, the last entry is the end of both.
+    Only between what both start and what both end with: nothing differs there.
     """
-    tail = min(common(reversed(old), reversed(new)), min(len(old), len(new)) - start)
     a, c = len(old) - tail, len(new) - tail
-    once_old, once_new = Counter(old), Counter(new)
-    place = {new[at]: at for at in range(start, c) if once_new[new[at]] == 1}
-    shared = [(at, place[old[at]]) for at in range(start, a) if once_old[old[at]] == 1 and old[at] in place]
-    unique = (n for n in range(tail) if once_old[old[a + n]] == 1 == once_new[old[a + n]])
-    first = next(unique, tail)
-    return [*_longest(shared), (a + first, c + first)]
+    alone = _once(old[start:a]) & _once(new[start:c])
+    if not alone:
+        return []
+    alone.difference_update(old[:start], old[a:])  # the same in both versions
+    place = {new[at]: at for at in range(start, c) if new[at] in alone}
+    return _longest([(at, place[old[at]]) for at in range(start, a) if old[at] in alone])
 
 
-def _longest(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _once(items: Items) -> set[Hashable]:
+    return {item for item, number in Counter(items).items() if number == 1}
+
+
+def _longest(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The longest run of pairs, sorted by their first, whose second rises as well."""
+    if pairs == sorted(pairs, key=itemgetter(1)):
+        return pairs
     tails: list[int] = []
     ends: list[int] = []
     previous: list[int] = []
@@ -249,9 +332,13 @@ def _longest(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return chain[::-1]
 
 
-def _gap(old: Items, new: Items, a: int, b: int, c: int, d: int) -> Iterator[Opcode]:
+def _gap(old: Items, new: Items, a: int, b: int, c: int, d: int, tail: int = 0) -> Iterator[Opcode]:
+    """What differs between two anchors. ``tail``: how many elements are known to end both."""
     while a < b and c < d and old[a] == new[c]:
         a, c = a + 1, c + 1
+    # Of the tail, what the start has not taken.
+    tail = min(tail, b - a, d - c)
+    b, d = b - tail, d - tail
     while a < b and c < d and old[b - 1] == new[d - 1]:
         b, d = b - 1, d - 1
     if a == b or c == d or (b - a) * (d - c) > LARGEST_GAP:
