@@ -108,7 +108,7 @@ def test_both_readings_agree_where_they_are_told_to() -> None:
 
 
 def test_two_scales_that_lie_together_keep_the_first() -> None:
-    slope, offset = calibrate.risk_scale(np.ones(100), ((0.35, 0.01), (0.1, 0.05)))
+    slope, offset = calibrate.risk_scale(np.ones(100), ((calibrate.log_odds(0.35), 0.01), (-2.0, 0.05)))
     assert slope > 0
     assert 1 / (1 + np.exp(-(slope + offset))) == pytest.approx(0.35)
 

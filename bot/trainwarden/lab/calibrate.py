@@ -27,8 +27,15 @@ from trainwarden.rules.schema import read_directory
 LEVELS = (0.01, 0.02, 0.05, 0.10)
 REVIEW, BLOCK = 0.35, 0.9
 Anchor = tuple[float, float]
-"""A risk, and the share of ordinary commits that are to reach it."""
-ANCHORS: tuple[Anchor, Anchor] = ((REVIEW, 0.01), (BLOCK, 0.001))
+"""The log-odds of a risk, and the share of ordinary commits that are to reach it."""
+
+
+def log_odds(risk: float) -> float:
+    """The log-odds of a risk between 0 and 1."""
+    return math.log(risk / (1 - risk))
+
+
+ANCHORS: tuple[Anchor, Anchor] = ((log_odds(REVIEW), 0.01), (log_odds(BLOCK), 0.001))
 HISTORY = {"fix-undone": 2.3}
 """Nats of what the past says, which is not read here. On the choose split: 99 of 105 undone fixes against 19 of
 2,000 ordinary commits; taken for a tenth of all sabotage, ln(0.1 * 0.94 / 0.0095)."""
@@ -142,19 +149,14 @@ def _table(fitted: Fitted, settings: Settings, ordinary_totals: Floats) -> dict[
 
 
 def risk_scale(ordinary_totals: Floats, anchors: tuple[Anchor, Anchor] = ANCHORS) -> tuple[float, float]:
-    """Slope and offset under which ordinary commits reach two risks at their rates.
+    """Slope and offset under which ordinary commits reach two log-odds at their rates.
 
     Where the two lie too close to each other for a slope, the first one holds.
     """
     ranked = np.sort(ordinary_totals)[::-1]
-    (risk, here), (other, there) = ((risk, float(ranked[int(rate * len(ranked))])) for risk, rate in anchors)
-    apart = math.copysign(max(abs(there - here), 0.25), other - risk)
-    slope = (_logit(other) - _logit(risk)) / apart
-    return slope, _logit(risk) - slope * here
-
-
-def _logit(probability: float) -> float:
-    return math.log(probability / (1 - probability))
+    (odds, here), (other, there) = ((odds, float(ranked[int(rate * len(ranked))])) for odds, rate in anchors)
+    slope = (other - odds) / math.copysign(max(abs(there - here), 0.25), other - odds)
+    return slope, odds - slope * here
 
 
 if __name__ == "__main__":

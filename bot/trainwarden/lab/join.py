@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from trainwarden.evaluate.ordinary import parse_splits
-from trainwarden.lab.calibrate import REVIEW, figures, risk_scale
+from trainwarden.lab.calibrate import REVIEW, figures, log_odds, risk_scale
 from trainwarden.lab.examples import Read, read_cases, read_choose
 from trainwarden.lab.fit import SABOTAGE, Example, Fitted, Floats, Held, Instance, Settings, fit, total
 from trainwarden.lab.splits import held_out, split_of
@@ -110,9 +109,9 @@ def join_scale(
 ) -> tuple[float, float]:
     """Slope and offset of the joined reading. ``rules``: those of signals and rules alone."""
     named = np.sort(held(ordinary, ALONE, settings).totals)[::-1]
-    logit = rules[0] * float(named[int(AGREED * len(named))]) + rules[1]
-    agreed = 1.0 / (1.0 + math.exp(-logit))
-    return risk_scale(held(ordinary, weights, settings).totals, ((REVIEW, REVIEWED), (agreed, AGREED)))
+    agreed = rules[0] * float(named[int(AGREED * len(named))]) + rules[1]
+    anchors = (log_odds(REVIEW), REVIEWED), (agreed, AGREED)
+    return risk_scale(held(ordinary, weights, settings).totals, anchors)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
