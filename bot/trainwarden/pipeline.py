@@ -39,6 +39,7 @@ from trainwarden.rules.engine import match
 from trainwarden.rules.fingerprint import fingerprint
 from trainwarden.rules.schema import RuleSet
 from trainwarden.rules.spelling import clean
+from trainwarden.rules.telling import values_apart
 from trainwarden.score.units import units_of
 from trainwarden.sites import Site, signals_at, sites_of
 from trainwarden.understand import untie, view_of
@@ -205,4 +206,6 @@ def _behaviour(view: ChangeView) -> Iterator[Behaviour]:
             before, after, fact = shift.before, shift.after, shift.fact
             old, new = before.value if before else None, after.value if after else None
             if old != new:
+                if old is not None and new is not None:
+                    old, new = values_apart(old, new)
                 yield Behaviour(fact.name, fact.scope, fact.subject, old, new, fact.path, fact.line)
