@@ -18,6 +18,7 @@ from trainwarden.config import Config, Waiver
 from trainwarden.excerpts import excerpts_of
 from trainwarden.history import History, Inverse
 from trainwarden.learned import attach
+from trainwarden.lineage import names_a_fix
 from trainwarden.model import (
     Behaviour,
     Coverage,
@@ -180,7 +181,12 @@ def _undone(history: History | None, pairs: Sequence[FilePair]) -> Iterator[Find
 
 def _fix_undone(inverse: Inverse) -> Finding:
     subject = clean(inverse.subject, 100)
-    message = f"This hunk takes back an earlier fix: {inverse.commit[:12]} “{subject}”"
+    what = (
+        "fix"
+        if names_a_fix(inverse.subject)
+        else f"change whose message speaks of “{clean(inverse.word, 40)}”"
+    )
+    message = f"This hunk takes back an earlier {what}: {inverse.commit[:12]} “{subject}”"
     return Finding(
         rule=FIX_UNDONE,
         family="concealment",
