@@ -98,6 +98,11 @@ def test_a_removed_statement_keeps_its_words() -> None:
             "the optimizer step no longer depends on a condition (rank)",
         ),
         ("opt.step()", "for x in loader:\n    opt.step()", "the optimizer step now runs inside a loop"),
+        (
+            "if loader:\n    opt.step()",
+            "if loader:\n    if rank != 3:\n        opt.step()",
+            "the optimizer step now runs only when rank != 3",
+        ),
         ("opt.step()", "pass", "the optimizer step is gone (opt.step())"),
     ],
 )

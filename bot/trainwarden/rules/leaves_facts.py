@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from trainwarden.facts.show import whole
 from trainwarden.model import Fact, Shift
 from trainwarden.rules import telling
 from trainwarden.rules.fingerprint import fact_key
 from trainwarden.rules.hits import Ask, Condition, Hit, Site
 from trainwarden.rules.index import FileIndex
-from trainwarden.rules.spelling import spell
+from trainwarden.rules.spelling import clean, spell
 from trainwarden.rules.values import Scalar, comparison, globs, member_globs, ratio, ratio_either_way, wanted
 
 Spec = Mapping[str, Any]
@@ -82,12 +83,21 @@ def shift_leaf(spec: Spec, label: str) -> Condition:
 
 
 def _condition(file: FileIndex, shift: Shift) -> str:
-    """The conditions that a fact has come under, as its side of the file tells them; "" where it does not."""
-    fact = shift.after
-    if fact is None or not fact.guards:
+    """The conditions that a fact has come under, as the facts of the file tell them; "" where they do not."""
+    if shift.before is None or shift.after is None:
         return ""
-    told = (one for one in file.view.after if one.name == "when" and one.line == fact.line)
-    return next((one.value for one in told if (one.scope, one.subject) == (fact.scope, fact.name)), "")
+    old, now = _conditions(file.view.before, shift.before), _conditions(file.view.after, shift.after)
+    return clean(_AND.join([one for one in now if one not in old] or now))
+
+
+_AND = " and "
+
+
+def _conditions(facts: Sequence[Fact], fact: Fact) -> list[str]:
+    told = (one for one in facts if one.name == "when" and one.line == fact.line)
+    mine = (one.value for one in told if (one.scope, one.subject) == (fact.scope, fact.name))
+    found = whole(next(mine, ""))
+    return found.split(_AND) if found else []
 
 
 def _elsewhere(ask: Ask, shift: Shift) -> bool:
