@@ -83,6 +83,12 @@ def test_a_sensitive_edit_shows_the_line_that_differs() -> None:
     assert one.message.endswith("`margin` of criterion changed from `1` to `0`")
 
 
+def test_the_else_branch_of_a_condition_is_told_as_such() -> None:
+    probe = rule("when: {edit: {kind: moved, new_guards: [rank]}}\nmessage: '{after} runs only when {guard}'")
+    one = found(probe, "f(rank)\ng(1, 2)", "f(rank)\nif rank == 3:\n    pass\nelse:\n    g(1, 2)")
+    assert one.message == "g(1, 2) runs only when not (rank == 3)"
+
+
 def test_a_removed_statement_keeps_its_words() -> None:
     (edit,) = edits(inside("f(1)\ng(2)"), inside("g(2)"))
     assert telling.base_place(edit, None) == (5, "removed here: f(1)")

@@ -14,7 +14,7 @@ from trainwarden.evidence import signals
 from trainwarden.model import Finding, Opinion, Place
 from trainwarden.rules.fingerprint import alpha, fingerprint
 from trainwarden.rules.spelling import clean
-from trainwarden.rules.telling import base_place, of_edit
+from trainwarden.rules.telling import base_place, foremost, of_edit
 from trainwarden.view import ChangeView, Edit, FileView
 
 SENSITIVE = "sensitive-edit"
@@ -177,7 +177,7 @@ def _places(file: FileView, edit: Edit) -> Iterator[Place]:
         return
     path = edit.moved_from[0] if edit.moved_from else file.old_path or file.path
     seen: set[int] = set()
-    for delta in edit.deltas[:2] or (None,):
+    for delta in foremost(edit) or (None,):
         line, caption = base_place(edit, delta)
         if line not in seen:
             seen.add(line)

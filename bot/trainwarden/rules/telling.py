@@ -83,17 +83,21 @@ _PROVENANCE = re.compile(r"(\w+) (\S.*)", re.DOTALL)
 
 
 def of_edit(edit: Edit) -> str:
-    """What an edit does, told by its first two differences where it has some."""
-    told = [of_delta(delta) for delta in edit.deltas[:2]]
+    """What an edit does, told by two differences where it has some."""
+    first = foremost(edit)
+    told = [of_delta(delta) for delta in first]
     if edit.kind in ("changed", "moved-changed") and told:
         return "; ".join(told)
     if edit.kind == "moved":
         return f"{_quoted(spell(edit.node, _QUOTED))} runs at another place than before"
     verb = "is new" if edit.kind == "added" else "was removed"
-    more = (
-        f" ({told[0]})" if told and edit.deltas[0].kind != "mutated" else ""
-    )  # the statement itself shows that
+    more = f" ({told[0]})" if told and first[0].kind != "mutated" else ""  # the statement itself shows that
     return f"{_quoted(spell(edit.node, _QUOTED))} {verb}{more}"
+
+
+def foremost(edit: Edit) -> list[Delta]:
+    """The two differences to tell: those in the statement itself before what it leaves behind around it."""
+    return sorted(edit.deltas, key=lambda delta: delta.kind in _AROUND)[:2]
 
 
 def of_delta(delta: Delta) -> str:
@@ -146,7 +150,7 @@ def base_place(edit: Edit, delta: Delta | None) -> tuple[int, str]:
         return first, clean(f"removed here: {spell(edit.before, _CAPTION)}")
     if edit.kind == "moved":
         return first, clean(f"moved from here: {spell(edit.before, _CAPTION)}")
-    told = delta if delta is not None else next(iter(edit.deltas), None)
+    told = delta if delta is not None else next(iter(foremost(edit)), None)
     if told is None or told.kind in _AROUND:
         return first, clean(f"before: {spell_pair(edit.before, edit.after, _CAPTION)[0]}")
     if told.before is None:
