@@ -13,10 +13,11 @@ from trainwarden import history, lineage
 from trainwarden import hunks as hunks_module
 from trainwarden.git import Repository
 from trainwarden.git.process import Git
-from trainwarden.history import open_history
+from trainwarden.history import Inverse, open_history
 from trainwarden.hunks import code_lines, differences, hunks
-from trainwarden.lineage import speaks_of_a_fix
+from trainwarden.lineage import names_a_fix, speaks_of_a_fix, word_of_a_fix
 from trainwarden.model import FilePair, FileVersion, Misuse
+from trainwarden.pipeline import _fix_undone
 
 BUGGY = '''\
 """Trains."""
@@ -118,6 +119,25 @@ def test_speaks_of_a_fix(message):
 def test_the_branch_name_of_a_merge_does_not_speak():
     assert not speaks_of_a_fix("Merge pull request #3 from a/fix-loss\n\nAdd bf16", merge=True)
     assert speaks_of_a_fix("Merge pull request #3 from a/loss\n\nFix loss", merge=True)
+
+
+@pytest.mark.parametrize(
+    ("message", "word", "named"),
+    [
+        ("Fix the loss", "Fix", True),
+        ("[trainer] the mask was incorrect", "incorrect", True),
+        ("Add flash attention\n\nand treat masks properly", "properly", False),
+        ("Add the missing config", "missing", False),
+        ("Merge pull request #3 from a/fix-loss\n\nFix loss", "Fix", False),
+    ],
+)
+def test_a_weak_word_is_quoted_and_no_fix_is_named(message, word, named):
+    """It fires all the same: only the words differ."""
+    subject = message.partition("\n")[0]
+    assert (word_of_a_fix(message, merge=message.startswith("Merge")), names_a_fix(subject)) == (word, named)
+    told = _fix_undone(Inverse("train.py", (3, 3), (3, 3), "c0ffee" * 6, subject, 9, word)).message
+    what = "fix" if named else f"change whose message speaks of “{word}”"
+    assert told == f"This hunk takes back an earlier {what}: c0ffeec0ffee “{subject}”"
 
 
 QUIET = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from report_sample import HOSTILE_TEXTS, QUIET, RICH, UNFINISHED, crowded, hostile
+from report_sample import HOSTILE_TEXTS, QUIET, RICH, SEED, UNFINISHED, crowded, hostile
 from snapshot import check_snapshot
 from trainwarden.model import Report
 from trainwarden.report.commonmark import cell, code, fenced, prose
@@ -197,3 +198,10 @@ def test_a_cut_keeps_the_weightiest_and_the_coverage() -> None:
 def test_too_small_a_size_is_refused() -> None:
     with pytest.raises(ValueError, match="max_bytes"):
         render(QUIET, max_bytes=FEWEST_BYTES - 1)
+
+
+def test_findings_at_one_line_share_their_source() -> None:
+    second = replace(SEED, rule="second-rule", message="the same in other words", fingerprint="0f" * 16)
+    page = render(replace(RICH, findings=(SEED, second)))
+    assert "Also `second-rule`, " in page and f"(fingerprint `{'0f' * 16}`): the same in other words" in page
+    assert "#### 2." not in page and "### 2 findings" in page

@@ -148,3 +148,21 @@ def test_many_places_are_counted() -> None:
     page = render(replace(RICH, findings=(replace(SEED, places=places),)))
     assert page.count("called here") == 5
     assert "and 35 more places" in page
+
+
+def test_a_pass_with_findings_does_not_say_that_nothing_is_there() -> None:
+    report = replace(QUIET, findings=RICH.findings[:1])
+    assert render(report).startswith(
+        "PASS  risk 0.01  Nothing in this change reaches the threshold for a review.\n"
+    )
+
+
+def test_findings_at_one_line_share_their_source() -> None:
+    """The second is told in a line; what only it points to is shown with the first."""
+    place = Place("other.py", 7, "head", "runs only under this condition")
+    second = replace(SEED, rule="second-rule", message="the same in other words", places=(place,))
+    page = render(replace(RICH, findings=(SEED, second, CLIP)))
+    assert "    also " in page and "second-rule: the same in other words" in " ".join(page.split())
+    assert page.startswith(render(replace(RICH, findings=(SEED,)))[:20])
+    assert "other.py:7: runs only under this condition" in " ".join(page.split())
+    assert re.search(r"^ 2\. .*" + re.escape(CLIP.rule), page, re.MULTILINE) and "3 findings" in page

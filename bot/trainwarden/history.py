@@ -37,7 +37,8 @@ class Inverse:
     """A hunk of the change that takes back a hunk of an old fix.
 
     ``head`` and ``base`` are the lines of the hunk on either side; where one side has none, the line after
-    the gap. ``tokens`` counts those of the removed and added code.
+    the gap. ``tokens`` counts those of the removed and added code; ``word`` is the one by which the message of
+    the commit speaks of a fix.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Inverse:
     commit: str
     subject: str
     tokens: int
+    word: str = ""
 
 
 class _Candidate:
@@ -210,7 +212,9 @@ class History:
         taken_back = [hunk for hunk in likely if hunk.key in undoing.keys]
         if sum(hunk.tokens for hunk in taken_back) >= TOKENS:
             for hunk in taken_back:
-                yield Inverse(candidate.path, hunk.head, hunk.base, fix.sha, fix.subject, hunk.tokens)
+                yield Inverse(
+                    candidate.path, hunk.head, hunk.base, fix.sha, fix.subject, hunk.tokens, fix.word
+                )
 
     def _undoing(self, change: RawChange) -> _Undoing | None:
         """What is known of a fix; None when one of its versions cannot be read."""

@@ -37,6 +37,13 @@ _FIX = re.compile(
     )\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_NAMES_A_FIX = re.compile(
+    r"""\b(?:
+      (?:hot|bug)?-?fix(?:e[sd]|ing|up)? | bugs? | buggy | correct(?:s|ed|ion|ions|ing)? | incorrect\w* | wrong(?:ly)?
+    | repair\w* | broken | mistake\w* | regressions? | off[-\s]by[-\s]one
+    )\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _REVERT = re.compile(r"\s*(?:revert|reapply|re-apply|back(?:ed)?[\s-]?out|undo)\b", re.IGNORECASE)
 _TEST = re.compile(r"(?:^|/)(?:tests?|testing|unit_tests?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py$")
 
@@ -47,10 +54,24 @@ def speaks_of_a_fix(message: str, merge: bool = False) -> bool:
     A long body lists whatever a squashed branch went through, so only a short one has a say; and the
     subject of a merge names a branch, so it has none.
     """
+    return bool(word_of_a_fix(message, merge))
+
+
+def word_of_a_fix(message: str, merge: bool = False) -> str:
+    """The first word by which a message speaks of a fix, "" for one that does not."""
     subject, _, rest = message.strip().partition("\n")
     body = [line for line in rest.splitlines() if line.strip()]
     told = ("" if merge else subject) + "\n" + ("\n".join(body) if len(body) <= SHORT_BODY else "")
-    return _FIX.search(told) is not None and not _REVERT.match(subject)
+    found = _FIX.search(told)
+    return found.group() if found is not None and not _REVERT.match(subject) else ""
+
+
+def names_a_fix(subject: str) -> bool:
+    """Whether a subject alone says that something was wrong: "missing" or "properly" is said of much else, too.
+
+    That of a merge names a branch and says nothing.
+    """
+    return not subject.lower().startswith("merge") and _NAMES_A_FIX.search(subject) is not None
 
 
 def may_be_fixed(path: str) -> bool:
@@ -60,10 +81,11 @@ def may_be_fixed(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A commit that speaks of a fix, and what it changed by path, in the order of the tree."""
+    """A commit that speaks of a fix, by which word, and what it changed by path, in the order of the tree."""
 
     sha: str
     subject: str
+    word: str
     changes: dict[str, RawChange]
 
 
@@ -167,11 +189,12 @@ def _cut_off(repository: Repository, sha: str) -> bool:
 
 def _step(commit: Commit) -> _Step:
     parent = commit.parents[0] if commit.parents else ""
-    if not parent or not speaks_of_a_fix(commit.message, merge=len(commit.parents) > 1):
+    word = word_of_a_fix(commit.message, merge=len(commit.parents) > 1) if parent else ""
+    if not word:
         return _Step(parent, None)
     changes = {change.path: change for change in commit.changes if may_be_fixed(change.path)}
     subject = commit.message.strip().partition("\n")[0][:SUBJECT]
-    return _Step(parent, Fix(commit.sha, subject, changes) if changes else None)
+    return _Step(parent, Fix(commit.sha, subject, word, changes) if changes else None)
 
 
 _PASTS: OrderedDict[str, Past] = OrderedDict()

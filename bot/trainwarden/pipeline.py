@@ -18,6 +18,7 @@ from trainwarden.config import Config, Waiver
 from trainwarden.excerpts import excerpts_of
 from trainwarden.history import History, Inverse
 from trainwarden.learned import attach
+from trainwarden.lineage import names_a_fix
 from trainwarden.model import (
     Behaviour,
     Coverage,
@@ -39,6 +40,7 @@ from trainwarden.rules.engine import match
 from trainwarden.rules.fingerprint import fingerprint
 from trainwarden.rules.schema import RuleSet
 from trainwarden.rules.spelling import clean
+from trainwarden.rules.telling import values_apart
 from trainwarden.score.units import units_of
 from trainwarden.sites import Site, signals_at, sites_of
 from trainwarden.understand import untie, view_of
@@ -179,7 +181,12 @@ def _undone(history: History | None, pairs: Sequence[FilePair]) -> Iterator[Find
 
 def _fix_undone(inverse: Inverse) -> Finding:
     subject = clean(inverse.subject, 100)
-    message = f"This hunk takes back an earlier fix: {inverse.commit[:12]} “{subject}”"
+    what = (
+        "fix"
+        if names_a_fix(inverse.subject)
+        else f"change whose message speaks of “{clean(inverse.word, 40)}”"
+    )
+    message = f"This hunk takes back an earlier {what}: {inverse.commit[:12]} “{subject}”"
     return Finding(
         rule=FIX_UNDONE,
         family="concealment",
@@ -205,4 +212,6 @@ def _behaviour(view: ChangeView) -> Iterator[Behaviour]:
             before, after, fact = shift.before, shift.after, shift.fact
             old, new = before.value if before else None, after.value if after else None
             if old != new:
+                if old is not None and new is not None:
+                    old, new = values_apart(old, new)
                 yield Behaviour(fact.name, fact.scope, fact.subject, old, new, fact.path, fact.line)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from trainwarden.evidence import signals
 from trainwarden.model import Finding, Opinion, Place
-from trainwarden.parse.nodes import Node
 from trainwarden.rules.fingerprint import alpha, fingerprint
-from trainwarden.rules.spelling import clean, spell
-from trainwarden.view import ChangeView, Delta, Edit, FileView
+from trainwarden.rules.spelling import clean
+from trainwarden.rules.telling import base_place, foremost, of_edit
+from trainwarden.view import ChangeView, Edit, FileView
 
 SENSITIVE = "sensitive-edit"
 _FAMILIES = (
@@ -59,31 +59,6 @@ _ROLE_WORDS = {
     "param": "parameters",
     "steps": "the length of training",
     "execute": "running other code",
-}
-_DELTA_WORDS = {
-    "operator": "an operator changed: {before} became {after}",
-    "sign": "a sign changed: {before} became {after}",
-    "negated": "a condition was turned round: {before} became {after}",
-    "name": "{before} was replaced by {after}",
-    "callee": "another function is called: {before} became {after}",
-    "number": "a number changed from {before} to {after}",
-    "string": "a text changed from {before} to {after}",
-    "constant": "{before} became {after}",
-    "argument-added": "an argument was added: {after}",
-    "argument-removed": "an argument was dropped: {before}",
-    "argument-swapped": "two arguments changed places",
-    "operand-added": "{before} became {after}",
-    "operand-removed": "a term was dropped: {before} became {after}",
-    "wrapped": "{before} is now {after}",
-    "unwrapped": "{before} is now only {after}",
-    "index": "an index changed: {before} became {after}",
-    "element-added": "an element was added: {after}",
-    "element-removed": "an element was dropped: {before}",
-    "replaced": "{before} was replaced by {after}",
-    "unused": "nothing reads {before} any more",
-    "rebound": "{after} is given another value",
-    "mutated": "{after} is written to",
-    "one-sided": "a neighbour of the same shape did not change along",
 }
 
 
@@ -198,32 +173,18 @@ def _identity(edit: Edit) -> str:
 
 
 def _places(file: FileView, edit: Edit) -> Iterator[Place]:
-    if edit.before is not None and edit.base_lines is not None and file.side == "head":
-        path = edit.moved_from[0] if edit.moved_from else file.old_path or file.path
-        yield Place(path, edit.base_lines[0], "base", clean(f"before: {spell(edit.before, 80)}"))
+    if edit.before is None or edit.base_lines is None or file.side != "head":
+        return
+    path = edit.moved_from[0] if edit.moved_from else file.old_path or file.path
+    seen: set[int] = set()
+    for delta in foremost(edit) or (None,):
+        line, caption = base_place(edit, delta)
+        if line not in seen:
+            seen.add(line)
+            yield Place(path, line, "base", caption)
 
 
 def _message(edit: Edit, roles: frozenset[str]) -> str:
     about = [words for role, words in _ROLE_WORDS.items() if role in roles][:2]
     where = f"In code about {' and '.join(about)}: " if about else ""
-    return clean(where + _what(edit), 300)
-
-
-def _what(edit: Edit) -> str:
-    told = [_delta(delta) for delta in edit.deltas[:2]]
-    if edit.kind in ("changed", "moved-changed") and told:
-        return "; ".join(told)
-    if edit.kind == "moved":
-        return f"{_quote(edit.node)} runs at another place than before"
-    verb = "is new" if edit.kind == "added" else "was removed"
-    more = f" ({told[0]})" if told else ""
-    return f"{_quote(edit.node)} {verb}{more}"
-
-
-def _delta(delta: Delta) -> str:
-    words = _DELTA_WORDS[delta.kind]
-    return words.format(before=_quote(delta.before), after=_quote(delta.after))
-
-
-def _quote(node: Node | None) -> str:
-    return f"`{spell(node, 60)}`" if node is not None else "nothing"
+    return clean(where + of_edit(edit), 300)

@@ -18,10 +18,23 @@ from trainwarden.parse.nodes import Node
 LONGEST = 120
 """Characters of a value; what is longer is cut and marked."""
 _BIG = 2000
+_MOST = 4000
+"""Characters that a cut text remembers."""
 _LITERALS = frozenset({"number", "string", "bytes", "constant"})
 _ARITHMETIC = frozenset({"binary", "boolop", "compare", "ternary", "unary"})
 _SMALL = 40
 _INFIX = frozenset({"binary", "boolop", "compare", "ternary", "lambda", "namedexpr", "unary"})
+
+
+class Cut(str):
+    """A text that was cut; ``whole`` is what it was cut from, for who has to show where two of them differ."""
+
+    whole: str
+
+
+def whole(words: str) -> str:
+    """The text before it was cut, as far as that is known."""
+    return words.whole if isinstance(words, Cut) else words
 
 
 def text(node: Node, scope: Scope) -> str:
@@ -33,10 +46,14 @@ def text(node: Node, scope: Scope) -> str:
 
 def cut(words: str) -> str:
     """``words`` on one line of at most ``LONGEST`` characters; a cut leaves a digest of the whole."""
+    if isinstance(words, Cut):
+        return words
     line = " ".join(words.split())
     if len(line) <= LONGEST:
         return line
-    return f"{line[: LONGEST - 10]}…#{_digest(line)}"
+    short = Cut(f"{line[: LONGEST - 10]}…#{_digest(line)}")
+    short.whole = line[:_MOST]
+    return short
 
 
 def number(node: Node, scope: Scope) -> float | None:

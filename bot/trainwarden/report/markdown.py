@@ -117,30 +117,45 @@ def _blocks(report: Report) -> list[_Block]:
     excerpts = Excerpts(report.excerpts)
     told: dict[str, int] = {}
     blocks = [
-        _Block(_finding(number, finding, told, excerpts.of(finding)), 1)
-        for number, finding in enumerate(active[:MOST_FULL], 1)
+        _Block(_finding(number, first, more, told, excerpts.of(first)), 1 + len(more))
+        for number, (first, *more) in enumerate(wording.at_one_place(active[:MOST_FULL]), 1)
     ]
     groups = wording.grouped(active[MOST_FULL:])
     return blocks + [_Block(_group(group), len(group.findings)) for group in groups]
 
 
-def _finding(number: int, finding: Finding, told: dict[str, int], shown: Display) -> str:
+def _finding(
+    number: int, finding: Finding, more: Sequence[Finding], told: dict[str, int], shown: Display
+) -> str:
     member = f", in {code(clip(visible(finding.member), 200))}" if finding.member else ""
     mark = f", fingerprint {code(finding.fingerprint)}" if finding.fingerprint else ""
-    first = told.setdefault(finding.message, number)
-    why = finding.message if first == number else f"Why: as in finding {first}."
     lines = [
         f"#### {number}. {code(finding.rule)}: {wording.share(finding.score)} of the risk",
         "",
         f"{finding.severity} {finding.role}, {finding.confidence} confidence, "
         f"at {code(wording.where(finding))}{member}{mark}",
         "",
-        prose(clip(visible(why), _MESSAGE_LIMIT)),
+        _why(number, finding, told),
     ]
+    for other in more:
+        lines += ["", _also(number, other, told)]
     source = [line for view in shown.views for line in _view(finding, view)]
     if source and number > _OPEN:
         source = ["", "<details><summary>before and after</summary>", *source, "", "</details>"]
     return "\n".join([*lines, *source, *_places(shown)])
+
+
+def _why(number: int, finding: Finding, told: dict[str, int]) -> str:
+    first = told.setdefault(finding.message, number)
+    why = finding.message if first == number else f"Why: as in finding {first}."
+    return prose(clip(visible(why), _MESSAGE_LIMIT))
+
+
+def _also(number: int, finding: Finding, told: dict[str, int]) -> str:
+    """Another finding at lines that are shown already."""
+    mark = f" (fingerprint {code(finding.fingerprint)})" if finding.fingerprint else ""
+    why = _why(number, finding, told)
+    return f"Also {code(finding.rule)}, {wording.share(finding.score)} of the risk{mark}: {why}"
 
 
 def _view(finding: Finding, view: View) -> list[str]:

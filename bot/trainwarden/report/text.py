@@ -132,8 +132,10 @@ def _findings(page: Page, report: Report) -> list[str]:
     excerpts = Excerpts(report.excerpts)
     lines = [page.paint(wording.counted(len(active), "finding"), "title")]
     told: dict[str, int] = {}
-    for number, finding in enumerate(active[:MOST_FULL], 1):
+    for number, (finding, *more) in enumerate(wording.at_one_place(active[:MOST_FULL]), 1):
         lines += ["", *_finding(page, number, finding, told, excerpts.of(finding))]
+        for other in more:
+            lines += _also(page, number, other, told)
     if active[MOST_FULL:]:
         lines += ["", f"  and {wording.counted(len(active) - MOST_FULL, 'more finding')}:"]
     for group in wording.grouped(active[MOST_FULL:]):
@@ -153,6 +155,13 @@ def _finding(page: Page, number: int, finding: Finding, told: dict[str, int], sh
     for view in shown.views:
         lines += _view(page, finding, view)
     lines += _places(page, shown)
+    return lines + (_evidence(page, finding) if page.explain else [])
+
+
+def _also(page: Page, number: int, finding: Finding, told: dict[str, int]) -> list[str]:
+    """Another finding at lines that are shown already."""
+    rule = f"also {wording.share(finding.score)}  {visible(finding.rule)}: "
+    lines = page.flow(rule + _message(number, finding, told), "    ", "      ")
     return lines + (_evidence(page, finding) if page.explain else [])
 
 

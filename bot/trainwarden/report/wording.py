@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainwarden.model import Coverage, Finding, Report, Tool, Unread, VerdictName
 from trainwarden.report.json import plain
@@ -14,8 +14,7 @@ from trainwarden.report.visible import clip_path, visible
 PATH_LIMIT = 300
 """Longest path shown, in characters; git allows 4,096."""
 
-_SENTENCES: dict[VerdictName, str] = {
-    "pass": "Nothing in this change looks like sabotage.",
+_SENTENCES: dict[VerdictName, str] = {  # of a pass: see ``sentence``
     "review": "A person should look at this before it is merged.",
     "block": "This should not be merged as it stands.",
     "error": "The review could not be finished. This is not a pass.",
@@ -39,8 +38,11 @@ class Group:
 
 def sentence(report: Report) -> str:
     """What the verdict means for the reader, in one sentence."""
-    if report.verdict.name == "pass" and report.coverage.unread:
-        return "Nothing in what was read looks like sabotage."
+    if report.verdict.name == "pass":
+        read = "what was read" if report.coverage.unread else "this change"
+        if active(report):
+            return f"Nothing in {read} reaches the threshold for a review."
+        return f"Nothing in {read} looks like sabotage."
     return _SENTENCES[report.verdict.name]
 
 
@@ -97,6 +99,24 @@ def grouped(findings: Iterable[Finding]) -> tuple[Group, ...]:
     for finding in findings:
         groups.setdefault(finding.rule, []).append(finding)
     return tuple(Group(rule, tuple(members)) for rule, members in groups.items())
+
+
+def at_one_place(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], ...]:
+    """The findings that begin at the same line told together, in the order of their first ones.
+
+    The first one of each has the places of all: whoever shows only its source lines shows what the others point to.
+    """
+    groups: dict[tuple[str, str, int], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.path, finding.side, finding.start_line), []).append(finding)
+    return tuple((_with_places_of(first, more), *more) for first, *more in groups.values())
+
+
+def _with_places_of(first: Finding, more: Iterable[Finding]) -> Finding:
+    places = {(place.path, place.side, place.line): place for place in first.places}
+    for place in (place for other in more for place in other.places):
+        places.setdefault((place.path, place.side, place.line), place)
+    return replace(first, places=tuple(places.values()))
 
 
 def unread_by_reason(coverage: Coverage) -> tuple[tuple[str, tuple[Unread, ...]], ...]:

@@ -134,4 +134,5 @@ def guard_site(site: Site, guard: Guard) -> Site:
 def guard_evidence(guard: Guard, kinds: frozenset[str]) -> dict[str, object]:
     """The condition's text and the kinds that were asked for."""
     text = spell(guard.node) if guard.node is not None and guard.node.kind not in ("handler", "case") else ""
+    text = f"not ({text})" if text and guard.negated else text
     return {"guard": text, "guards": sorted(guard.kinds & kinds or guard.kinds)}

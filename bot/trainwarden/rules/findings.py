@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from trainwarden.model import Finding, Place
+from trainwarden.rules import telling
 from trainwarden.rules.captures import text_of
 from trainwarden.rules.fingerprint import fingerprint
 from trainwarden.rules.hits import Hit, Site
 from trainwarden.rules.schema import Rule
-from trainwarden.rules.spelling import clean, spell
+from trainwarden.rules.spelling import clean
 
 MOST_PLACES = 12
 _SLOT = re.compile(r"\{([A-Za-z_]\w*)\}")
@@ -19,7 +20,7 @@ _LAST = re.compile(r":\s*\{(\w+)\}$")
 BUILT_IN = frozenset(
     {
         "before", "after", "member", "path", "fact", "subject", "value", "ratio", "guard", "guards", "detail",
-        "reason", "edit", "delta", "inside", "count",
+        "reason", "edit", "delta", "inside", "count", "change",
     }
 )  # fmt: skip
 """Words a message may hold in braces beside captures and parameters."""
@@ -104,9 +105,20 @@ def _words(rule: Rule, hit: Hit) -> dict[str, str]:
     words = {name: str(value) for name, value in rule.parameters.items()}
     for part in reversed(hit.evidence):
         words.update({key: _shown(value) for key, value in part.items() if key in BUILT_IN})
+    words["change"] = _change(hit)
     words.update({"member": _member(site), "path": site.file.view.path})
     words.update({name: text_of(found) for name, found in hit.captures.items()})
     return words
+
+
+def _change(hit: Hit) -> str:
+    """What the first condition saw; of a changed statement, the (one or two) differences that were asked for."""
+    told = [part for part in hit.evidence if part.get("change")]
+    deltas = [part for part in told if "delta" in part]
+    if deltas and (told[0] is deltas[0] or told[0].get("edit") in ("changed", "moved-changed")):
+        words = dict.fromkeys(str(part["change"]) for part in deltas)
+        return clean("; ".join(list(words)[:2]), 300)
+    return clean(str(told[0]["change"]), 300) if told else ""
 
 
 def _shown(value: object) -> str:
@@ -119,28 +131,34 @@ def _shown(value: object) -> str:
 def _places(hit: Hit) -> Iterator[Place]:
     """The base lines of what was removed, changed or moved; then every other site."""
     seen: set[tuple[str, int, str]] = set()
+    apart = {id(site.edit) for site in hit.sites if site.delta is not None}
     for number, site in enumerate(hit.sites):
-        for place in _of_site(site, number == 0):
+        for place in _of_site(site, number == 0, site.delta is None and id(site.edit) in apart):
             key = (place.path, place.line, place.side)
             if key not in seen:
                 seen.add(key)
                 yield place
 
 
-def _of_site(site: Site, primary: bool) -> Iterator[Place]:
+def _of_site(site: Site, primary: bool, told: bool) -> Iterator[Place]:
+    """The places of a site. ``told``: a difference of the same statement is a site too, and says more."""
     view = site.file.view
+    if told and site.fact is None:
+        return
     if not primary:
         yield Place(view.path, site.start, site.side, clean(site.caption))
     if site.base_lines is None or site.side == "base":
         return
     path = view.old_path or view.path
     edit = site.edit.edit if site.edit is not None else None
-    caption = f"before: {site.fact.name}" if site.fact is not None else "before"
-    if edit is not None and edit.before is not None:
-        verb = "removed here" if edit.after is None else "moved from here" if edit.moved_from else "before"
-        caption = f"{verb}: {spell(edit.before, 80)}"
+    line, caption = site.base_lines[0], "before"
+    if edit is not None and edit.before is not None and edit.base_lines is not None:
+        told_at, caption = telling.base_place(edit, site.delta)
+        line = told_at if site.fact is None else line
         path = edit.moved_from[0] if edit.moved_from else path
-    yield Place(path, site.base_lines[0], "base", clean(caption))
+    elif site.fact is not None:
+        caption = f"before: {telling.what(site.fact.name)}"
+    yield Place(path, line, "base", clean(caption))
 
 
 # -- evidence
@@ -148,9 +166,10 @@ def _of_site(site: Site, primary: bool) -> Iterator[Place]:
 
 def _evidence(hit: Hit) -> Mapping[str, object]:
     """Plain values: what the first condition saw, the captures, and what further conditions saw."""
-    found: dict[str, object] = dict(hit.evidence[0]) if hit.evidence else {}
+    parts = [{key: value for key, value in part.items() if key != "change"} for part in hit.evidence]
+    found: dict[str, object] = parts[0] if parts else {}
     if hit.captures:
         found["captures"] = {name: text_of(one) for name, one in sorted(hit.captures.items())}
-    if len(hit.evidence) > 1:
-        found["also"] = [dict(part) for part in hit.evidence[1:6]]
+    if len(parts) > 1:
+        found["also"] = parts[1:6]
     return found

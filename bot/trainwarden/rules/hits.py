@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from trainwarden.model import Fact, Lines, Side
 from trainwarden.rules.captures import Captures
 from trainwarden.rules.index import ChangeIndex, EditIndex, FileIndex
+from trainwarden.view import Delta
 
 MOST_HITS = 200
 """Hits followed up within one rule and file; more of them say nothing new."""
@@ -22,7 +23,8 @@ MOST_HITS = 200
 class Site:
     """One place: lines of a file on a side, with the edit or member it belongs to.
 
-    ``base_lines`` are those of what was removed or changed; ``code`` identifies it for the fingerprint.
+    ``base_lines`` are those of what was removed or changed; ``code`` identifies it for the fingerprint. ``delta``: the
+    one difference of the edit that is meant, None for the whole statement.
     """
 
     file: FileIndex
@@ -36,6 +38,7 @@ class Site:
     base_lines: Lines | None = None
     fact: Fact | None = None
     code: str = ""
+    delta: Delta | None = None
 
     @property
     def key(self) -> tuple[int, str, int, int]:

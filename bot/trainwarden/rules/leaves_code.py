@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from trainwarden.model import Lines, Side
-from trainwarden.parse.nodes import Node
+from trainwarden.rules import telling
 from trainwarden.rules.captures import Captures
 from trainwarden.rules.combine import guard_evidence, guard_site
 from trainwarden.rules.contexts import EditTest, context_tests, together
@@ -148,7 +148,9 @@ def _edit_site(file: FileIndex, edit: EditIndex, delta: Delta | None) -> Site:
         lines = inner.base_lines
     loop = inner.context.loop
     caption, code = _told(edit, "caption", _caption), _told(edit, "code", lambda _: code_key(edit))
-    return Site(file, side, *lines, caption, edit.members, loop, edit, inner.base_lines, None, code)
+    if delta is not None:
+        caption = telling.of_delta(delta)
+    return Site(file, side, *lines, caption, edit.members, loop, edit, inner.base_lines, None, code, delta)
 
 
 def _told(edit: EditIndex, what: str, tell: Callable[[Edit], str]) -> str:
@@ -178,17 +180,18 @@ def _edit_evidence(label: str, edit: EditIndex) -> dict[str, object]:
         found["before"] = _told(edit, "before", _before)
     if inner.after is not None:
         found["after"] = _told(edit, "after", _after)
+    found["change"] = _told(edit, "change", telling.of_edit)
     if inner.context.guards:
         found["guards"] = sorted(inner.context.guard_kinds)
     return found
 
 
 def _before(edit: Edit) -> str:
-    return spell(edit.before) if edit.before is not None else ""
+    return telling.sides(edit.before, edit.after)[0]
 
 
 def _after(edit: Edit) -> str:
-    return spell(edit.after) if edit.after is not None else ""
+    return telling.sides(edit.before, edit.after)[1]
 
 
 def with_guards(hit: Hit, kinds: frozenset[str]) -> Hit:
@@ -287,9 +290,10 @@ def _delta_code(spec: Spec) -> Callable[[Delta, Captures], Captures | None]:
 
 def _delta_evidence(label: str, delta: Delta) -> dict[str, object]:
     found: dict[str, object] = {"condition": label, "delta": delta.kind}
-    for key, node in (("before", delta.before), ("after", delta.after)):
-        if isinstance(node, Node):
-            found[key] = spell(node)
+    for key, words in zip(("before", "after"), telling.sides(delta.before, delta.after), strict=True):
+        if words:
+            found[key] = words
+    found["change"] = telling.of_delta(delta)
     pair = _numbers(delta)
     if pair is not None:
         times = ratio_either_way(*pair)

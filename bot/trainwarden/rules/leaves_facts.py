@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from trainwarden.facts.show import whole
 from trainwarden.model import Fact, Shift
+from trainwarden.rules import telling
 from trainwarden.rules.fingerprint import fact_key
 from trainwarden.rules.hits import Ask, Condition, Hit, Site
 from trainwarden.rules.index import FileIndex
-from trainwarden.rules.spelling import spell
+from trainwarden.rules.spelling import clean, spell
 from trainwarden.rules.values import Scalar, comparison, globs, member_globs, ratio, ratio_either_way, wanted
 
 Spec = Mapping[str, Any]
@@ -36,7 +38,8 @@ def fact_site(file: FileIndex, fact: Fact, side: str, other: Fact | None = None)
         if file.view.side == "head":
             lines = _after_gap(file, fact, edit.edit.start if edit is not None else None)
     code = fact_key(other if side == "head" else fact, fact if side == "head" else None)
-    caption = f"{fact.name} = {fact.value}" if fact.value else fact.name
+    words = telling.what(fact.name)
+    caption = f"{words}: {fact.value}" if fact.value else words
     return Site(file, file.view.side, *lines, caption, members, fact.loop, edit, base, fact, code)
 
 
@@ -72,9 +75,29 @@ def shift_leaf(spec: Spec, label: str) -> Condition:
                 side = "head" if shift.after is not None else "base"
                 site = fact_site(file, shift.fact, side, shift.before if side == "head" else None)
                 if ask.region.holds(site):
-                    yield Hit((site,), ask.captures, (_shift_evidence(label, shift),))
+                    yield Hit(
+                        (site,), ask.captures, (_shift_evidence(label, shift, _condition(file, shift)),)
+                    )
 
     return hits
+
+
+def _condition(file: FileIndex, shift: Shift) -> str:
+    """The conditions that a fact has come under, as the facts of the file tell them; "" where they do not."""
+    if shift.before is None or shift.after is None:
+        return ""
+    old, now = _conditions(file.view.before, shift.before), _conditions(file.view.after, shift.after)
+    return clean(_AND.join([one for one in now if one not in old] or now))
+
+
+_AND = " and "
+
+
+def _conditions(facts: Sequence[Fact], fact: Fact) -> list[str]:
+    told = (one for one in facts if one.name == "when" and one.line == fact.line)
+    mine = (one.value for one in told if (one.scope, one.subject) == (fact.scope, fact.name))
+    found = whole(next(mine, ""))
+    return found.split(_AND) if found else []
 
 
 def _elsewhere(ask: Ask, shift: Shift) -> bool:
@@ -224,10 +247,10 @@ _SHIFT_TESTS: dict[str, Callable[[Any], ShiftTest]] = {
 }
 
 
-def _shift_evidence(label: str, shift: Shift) -> dict[str, object]:
+def _shift_evidence(label: str, shift: Shift, condition: str = "") -> dict[str, object]:
     found: dict[str, object] = {"condition": label, "fact": shift.fact.name, "subject": shift.fact.subject}
-    found["before"] = shift.before.value if shift.before is not None else "absent"
-    found["after"] = shift.after.value if shift.after is not None else "absent"
+    found["before"], found["after"] = _sides(shift)
+    found["change"] = telling.of_shift(shift, condition)
     pair = _numbers(shift)
     if pair is not None:
         times = ratio(*pair)
@@ -238,6 +261,13 @@ def _shift_evidence(label: str, shift: Shift) -> dict[str, object]:
     if guards:
         found["guards"] = guards
     return found
+
+
+def _sides(shift: Shift) -> tuple[str, str]:
+    if shift.before is None or shift.after is None:
+        before, after = (one.value if one is not None else "absent" for one in (shift.before, shift.after))
+        return before, after
+    return telling.values_apart(shift.before.value, shift.after.value)
 
 
 # -- fact
@@ -299,7 +329,8 @@ def _order_hits(ask: Ask, file: FileIndex, found: Sequence[Fact], label: str) ->
     sites.sort(key=lambda site: site.edit is None)  # the statement that was touched comes first
     if sites and ask.region.holds(sites[0]):
         names = [fact.name.removeprefix("event.") for fact in found]
-        yield Hit(tuple(sites), ask.captures, ({"condition": label, "order": names},))
+        change = "the order of the step is now: " + ", then ".join(telling.what(fact.name) for fact in found)
+        yield Hit(tuple(sites), ask.captures, ({"condition": label, "order": names, "change": change},))
 
 
 def _events(facts: Sequence[Fact], in_loop: bool) -> dict[str, list[Fact]]:
@@ -354,4 +385,7 @@ def _lost_evidence(label: str, shift: Shift, site: Site) -> dict[str, object]:
     if edit is not None and edit.before is not None:
         found["before"] = spell(edit.before)
     found["after"] = ""
+    found["change"] = f"{telling.what(shift.fact.name)} is gone"
+    if edit is not None and edit.before is not None:
+        found["change"] = f"{telling.what(shift.fact.name)} is gone ({found['before']})"
     return found

@@ -33,6 +33,31 @@ def clean(text: str, longest: int = LONGEST) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def spell_pair(before: Node, after: Node, longest: int = LONGEST) -> tuple[str, str]:
+    """Two nodes as code, each cut so that what differs is still in it."""
+    return apart(_spell(before), _spell(after), longest)
+
+
+def apart(before: str, after: str, longest: int = LONGEST) -> tuple[str, str]:
+    """Two texts, clean and at most ``longest`` characters; a cut leaves in what stands around the first difference."""
+    old, new = clean(before, _MOST), clean(after, _MOST)
+    if max(len(old), len(new)) <= longest or old == new:
+        return clean(old, longest), clean(new, longest)
+    same = next(
+        (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
+    )
+    start = max(0, same - longest // 3)
+    if same <= longest // 2:  # near the beginning: nothing needs to be left out there
+        start = 0
+    elif " " in old[start:same]:
+        start = old.index(" ", start, same) + 1
+    return _from(old, start, longest), _from(new, start, longest)
+
+
+def _from(text: str, start: int, longest: int) -> str:
+    return clean(f"…{text[start:]}" if start else text, longest)
+
+
 def _spell(node: Node) -> str:
     speller = _SPELLERS.get(node.kind)
     if speller is not None:
