@@ -39,6 +39,13 @@ QUIET = [
     ("a step that is printed", "def f(step):\n    print(step)", "cadence"),
     ("an exception that is handled", "def f(g, log):\n    try:\n        g()\n    except E as e:\n        log(e)\n        g(2)", "exception."),
     ("one variable of the environment", "import os\ndef f():\n    return 'A' in os.environ", "effect."),
+    ("applying is no perplexity", "def apply_rotary(x):\n    return x * 2", "metric."),
+    ("what is previous is no overlap", "def previous(x):\n    return x - 1", "metric."),
+    ("a resized image is returned", "def resize_and_return_image(x):\n    return x * 2", "reward."),
+    ("weights are initialised", "def init_weights(x):\n    return x * 2", "data."),
+    ("a sharded checkpoint is saved", "def save_sharded_checkpoint(x):\n    return x * 2", "data."),
+    ("a similarity is no schedule", "def cosine_similarity(x):\n    return x * 2", "scheduler."),
+    ("the best experts", "import torch\ndef route(x):\n    return torch.topk(x, 2)", "metric."),
     ("text that is put together", "def loss_name(a):\n    return 'loss_' + a", "loss.formula"),
     ("an event without conditions", "def f(loss):\n    loss.backward()", "when"),
     ("a metric is computed", "def accuracy(a, b):\n    total = (a == b).sum()\n    return total", "metric.return"),
@@ -54,6 +61,10 @@ def test_says_nothing(source: str, prefix: str) -> None:
 TORCH = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\nfrom torch.utils.data import DataLoader\n"
 SAID: list[tuple[str, str, tuple[str, str, str]]] = [
     # optimization
+    ("the best of a metric", "import torch\ndef accuracy(x):\n    return torch.topk(x, 5)", ("metric.call", "torch.topk", "x, 5")),
+    ("overlap", "def mean_iou(x):\n    return x * 2", ("metric.formula", "return", "x * 2")),
+    ("a shard", "def shard_files(n):\n    return n * 2", ("data.formula", "return", "n * 2")),
+    ("a return", "def discounted_return(n):\n    return n * 2", ("reward.formula", "return", "n * 2")),
     ("class", TORCH + "opt = torch.optim.AdamW(p, lr=3e-4)", ("optimizer.class", "opt", "torch.optim.AdamW")),
     ("hyper-parameter", TORCH + "opt = torch.optim.AdamW(p, lr=3e-4)", ("optimizer.lr", "opt", "0.0003")),
     ("by position", TORCH + "opt = torch.optim.SGD(p, 0.1, 0.9)", ("optimizer.momentum", "opt", "0.9")),

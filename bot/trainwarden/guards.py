@@ -22,7 +22,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("user", r"getpass|getlogin|getuid|\[USER\]|\[LOGNAME\]|\busername\b"),
     (
         "rank",
-        r"\b(\w+_)?rank(_id)?\b|get_rank|is_(main|local_main|last)_process|is_master|master_process|process_index"
+        r"\b(?!(assert|matrix)_rank\b)(\w+_)?rank(_id)?\b|get_rank|is_(main|local_main|last)_process|is_master|master_process|process_index"
         r"|is_(global|local|world_process|rank)_zero|rank_zero|\[(LOCAL_)?RANK\]|SLURM_PROCID",
     ),
     (

@@ -13,14 +13,36 @@ from trainwarden.parse.nodes import Node
 
 _FORMULAS = (
     ("loss.formula", re.compile(r"loss|criterion|objective|diverg|kl_|_kl\b|entropy|contrastive")),
-    ("scheduler.formula", re.compile(r"(^|_)lr(_|$)|learning_rate|sched|warmup|anneal|cosine|polynomial|cooldown")),
+    (
+        "scheduler.formula",
+        re.compile(
+            r"(^|_)lr(_|$)|learning_rate|sched|warmup|anneal|cosine(?!_?(sim|dist))|polynomial|cooldown"
+        ),
+    ),
     ("mask.formula", re.compile(r"mask|causal|attn_bias|cu_seqlens|position_ids")),
-    ("reward.formula", re.compile(r"reward|advantage|(^|_)gae|discount|returns?($|_)|td_error|bootstrap")),
+    (
+        "reward.formula",
+        re.compile(
+            r"reward|advantage|(^|_)gae|discount|td_error|bootstrap"
+            r"|(?<![a-z])returns(?![a-z])|(?<!and)_return$|(^|_)return_(to_go|rms|mean|std|norm)"
+        ),
+    ),
     (
         "metric.formula",
-        re.compile(r"accuracy|(^|_)acc(_|$)|metric|score|f1|bleu|rouge|auc|iou|precision|recall|perplexity|ppl|error_rate|topk"),
+        re.compile(
+            r"accuracy|(?<![a-z])metric|score|bleu|rouge|(?<!mixed_)precision|recall|perplexity|error_rate|topk"
+            r"|(?<![a-z])(acc|f1|auc|(mean|[mgdc])?iou|ppl)(?![a-z])"
+        ),
     ),
-    ("data.formula", re.compile(r"shard|__getitem__|__iter__|sampler|(^|_)indices|batch_sizes?($|_)|mixture|weights")),
+    (
+        "data.formula",
+        re.compile(
+            r"__getitem__|__iter__|sampler|(^|_)indices|batch_sizes?($|_)|mixture"
+            r"|^(?!.*(checkpoint|ckpt|save|state|param|model|module|tensor|weight|optim|fsdp|grad)).*shard"
+            r"|^_*((get|compute|make|calc|calculate|normali[sz]e)_)?weights($|_for)"
+            r"|(sampl\w*|class|data\w*|example|mix\w*|balanc\w*|source|domain|blend\w*|task|prob\w*)_weights"
+        ),
+    ),
     ("clip.formula", re.compile(r"clip")),
     ("seed.formula", re.compile(r"seed")),
     ("limit", re.compile(r"limit_reached|(^|_)(is_)?done$|should_stop|max_\w*reached|early_stop")),
