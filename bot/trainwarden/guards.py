@@ -84,7 +84,7 @@ def _vocabulary(test: Node, scope: Scope) -> list[str]:
         if node.kind == "name":
             words.append(node.name)
             word = normal(node.value)
-            if scope.is_local(word) and any(scope._bound(*b) == COUNTER for b in scope.bindings(word)):
+            if scope.is_local(word) and any(scope.bound(*b) == COUNTER for b in scope.bindings(word)):
                 words.append(COUNTER)
             for _, value in _reaching(test, scope.bindings(word)):
                 words.extend(inner.name for inner in value.walk() if inner.name and not _is_called(inner))

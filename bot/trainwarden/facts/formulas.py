@@ -82,7 +82,7 @@ def _computed(reading: Reading, node: Node) -> None:
         return
     value = node.children[-1]
     if node.kind == "augassign":
-        reading.add(fact, node, f"{reading.text(node.children[0])} {node.value}= {reading.text(value)}")
+        reading.add(fact, node, f"{reading.text(node.children[0])} {node.value}= {reading.value(value)}")
     elif _has_arithmetic(value):
         reading.say(fact, node, value, "return" if node.kind == "return" else reading.target(value))
 
@@ -120,10 +120,10 @@ def _compare(reading: Reading, node: Node) -> None:
     """``step % n == 0`` and ``step >= max_steps``."""
     for part in node.children:
         if part.kind == "binary" and part.value == "%" and _STEPS.search(reading.text(part)):
-            reading.add("cadence", node, reading.text(node))
+            reading.add("cadence", node, reading.value(node))
             return
     if any(_LIMIT.search(f"{tail(part.name)} {reading.role(part)}") for part in node.children):
-        reading.add("limit", node, reading.text(node))
+        reading.add("limit", node, reading.value(node))
 
 
 def _cadence_call(reading: Reading, call: Call) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from trainwarden.facts.reading import Call, Extractor, FactKind, Reading, bare, every, fact_of_keyword
-from trainwarden.facts.show import constant_of, number
+from trainwarden.facts.show import constant_of, cut, number
 from trainwarden.parse.nodes import Node
 
 _DTYPE = re.compile(
@@ -83,7 +83,7 @@ def _binary(reading: Reading, node: Node) -> None:
         known = constant_of(part, reading.scope)
         value = number(known, reading.scope) if known.kind == "number" else None
         if (value is not None and 0 < abs(value) < 1e-2) or re.search(r"(^|[._])eps(ilon)?$", part.name):
-            reading.add("eps", node, f"{node.value} {reading.text(part)}", reading.text(other), value)
+            reading.add("eps", node, f"{node.value} {reading.value(part)}", reading.text(other), value)
             return
 
 
@@ -121,7 +121,8 @@ def _clamp(reading: Reading, call: Call) -> None:
 def _extremum(reading: Reading, call: Call) -> None:
     """``min(x, 1.0)``, ``torch.maximum(a, b)``: a bound by the smaller or larger of two."""
     if len(call.positional) == 2 and not call.keywords:
-        reading.add("clamp.extremum", call.node, call.last, reading.arguments(call))
+        of = ", ".join(map(reading.text, call.given))
+        reading.add("clamp.extremum", call.node, call.last, cut(of))
 
 
 def _masking(reading: Reading, call: Call) -> None:

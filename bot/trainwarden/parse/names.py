@@ -129,7 +129,7 @@ class Scope:
         self._open.add(name)
         found = ""
         for how, value in self._bindings.get(name, []):
-            found = self._bound(how, value)
+            found = self.bound(how, value)
             if found:
                 break
         self._open.discard(name)
@@ -139,7 +139,7 @@ class Scope:
     def hints(self, name: str) -> str:
         """Words that tell the role of a variable, separated by blanks."""
         own = "" if self.is_local(name) else name
-        counted = COUNTER if any(self._bound(*b) == COUNTER for b in self.bindings(name)) else ""
+        counted = COUNTER if any(self.bound(*b) == COUNTER for b in self.bindings(name)) else ""
         return " ".join(filter(None, [own, self.provenance(name), counted, *self._uses.get(name, [])]))
 
     def spelled(self, node: Node) -> str:
@@ -192,7 +192,8 @@ class Scope:
         else:
             self._bind(target, "counter" if callee == "range" else "iter", iterable)
 
-    def _bound(self, how: str, value: Node) -> str:
+    def bound(self, how: str, value: Node) -> str:
+        """The resolved name of what one binding gives its variable, or "" when unknown."""
         if how == "counter":
             return COUNTER
         if how == "parameter":
