@@ -216,6 +216,21 @@ def test_a_function_moved_to_another_file_is_not_removed_code() -> None:
     assert [edit.kind for file in files for edit in file.edits if edit.node.kind != "import"] == []
 
 
+CHOICE = "if rank == 1:\n    f(model)\n{0}else:\n    {1}"
+MORE = "elif rank == 2:\n    g(model)\n"
+
+
+def test_a_branch_before_the_one_that_raises_is_an_addition() -> None:
+    short, long = (inside(CHOICE.format(more, "raise ValueError(rank)")) for more in ("", MORE))
+    assert [edit.kind for edit in edits(short, long)] == ["added", "added"]
+    assert [edit.kind for edit in edits(long, short)] == ["removed", "removed"]
+
+
+def test_what_an_inserted_branch_takes_its_condition_from_is_moved() -> None:
+    short, long = (inside(CHOICE.format(more, "opt.step(rank)")) for more in ("", MORE))
+    assert [edit.kind for edit in edits(short, long)] == ["added", "added", "moved"]
+
+
 AROUND = {
     "a value nobody reads": ("n = f(rank)\ng(n)", "n = f(rank)\ng(3)", "unused"),
     "a parameter nobody reads": ("g(labels)", "g(3)", "unused"),

@@ -162,9 +162,23 @@ def _raise(reading: Reading, node: Node) -> None:
         if node.children
         else "again"
     )
-    above = node.parent.parent if node.parent is not None else None
-    test = reading.text(above.children[0]) if above is not None and above.kind == "if" else ""
-    reading.add("guard.raise", node, test or "always", what)
+    reading.add("guard.raise", node, " and ".join(reversed(_tests(reading, node))) or "always", what)
+
+
+def _tests(reading: Reading, node: Node) -> list[str]:
+    """The tests of the ``if`` a statement stands in, innermost first: an ``elif`` comes after what did not hold."""
+    found: list[str] = []
+    block = node.parent
+    while block is not None and block.parent is not None and block.parent.kind == "if":
+        branch = block.parent
+        test = reading.value(branch.children[0])
+        found.append(f"not ({test})" if block.kind == "else" else test)
+        block = branch.parent if branch.parent is not None and _is_elif(branch.parent) else None
+    return found
+
+
+def _is_elif(block: Node) -> bool:
+    return block.kind == "else" and len(block.children) == 1
 
 
 def _warn_anomaly(reading: Reading, call: Call) -> None:
