@@ -231,6 +231,49 @@ def test_what_an_inserted_branch_takes_its_condition_from_is_moved() -> None:
     assert [edit.kind for edit in edits(short, long)] == ["added", "added", "moved"]
 
 
+TYPED = {
+    "a local": ("    x: int = f(labels)", "    x: float = f(labels)"),
+    "a local that had none": ("    x = f(labels)", "    x: float = f(labels)"),
+    "a parameter and the result": (
+        "    pass\ndef g(a):\n    f(a)",
+        "    pass\ndef g(a: int) -> float:\n    f(a)",
+    ),
+    "an alias": ("    pass\nA = t.Callable[[int], int]", "    pass\nA = t.Callable[[float], torch.Tensor]"),
+    "a field": ("    pass\nclass C:\n    a: int = 1", "    pass\nclass C:\n    a: torch.Tensor = 1"),
+}
+AT_RUN_TIME = {
+    "a default": ("    pass\ndef g(a: int = 1):\n    f(a)", "    pass\ndef g(a: float = 2):\n    f(a)"),
+    "a call in an annotation": ("    x: int = f(labels)", "    x: g() = f(labels)"),
+    "what can be checked against": ("    pass\nA = t.Union[int, str]", "    pass\nA = t.Union[int, float]"),
+    "the value of a field": (
+        "    pass\nclass C:\n    a: int = 1",
+        "    pass\nclass C:\n    a: torch.Tensor = 2",
+    ),
+    "what settings are read as": (
+        "    pass\nclass C:\n    a: float = 1",
+        "    pass\nclass C:\n    a: int = 1",
+    ),
+    "no field any more": (
+        "    pass\nclass C:\n    a: int = 1",
+        "    pass\nclass C:\n    a: t.ClassVar[int] = 1",
+    ),
+}
+
+
+def typed(body: str) -> str:
+    return f"import torch\nimport typing as t\ndef train(labels):\n{body}\n"
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_a_type_is_nothing_that_is_computed(name: str) -> None:
+    assert edits(*map(typed, TYPED[name])) == ()
+
+
+@pytest.mark.parametrize("name", AT_RUN_TIME)
+def test_what_is_read_at_run_time_counts(name: str) -> None:
+    assert [delta for edit in edits(*map(typed, AT_RUN_TIME[name])) for delta in edit.deltas]
+
+
 AROUND = {
     "a value nobody reads": ("n = f(rank)\ng(n)", "n = f(rank)\ng(3)", "unused"),
     "a parameter nobody reads": ("g(labels)", "g(3)", "unused"),

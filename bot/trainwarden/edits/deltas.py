@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from trainwarden.edits import synonyms
-from trainwarden.parse.names import Scope, normal
+from trainwarden.parse.names import Scope, is_alias, is_inert, normal
 from trainwarden.parse.nodes import Node
 from trainwarden.roles import roles_of_text, words_of
 from trainwarden.view import Delta, DeltaKind
@@ -422,12 +422,42 @@ def _augassign(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
 
 def _assign(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     old, new = before.children, after.children
+    if where.sides.after.lexical and is_alias(old[-1]) and is_alias(new[-1]):
+        old, new = old[:-1], new[:-1]
     if len(old) == len(new):
         for left, right in zip(old, new, strict=True):
             yield from _diff(left, right, where)
     else:
         yield from _listed(old[:-1], new[:-1], where, ("element-added", "element-removed"))
         yield from _diff(old[-1], new[-1], where)
+
+
+_COERCED = frozenset({"int", "float", "bool", "str"})
+_OF_FIELDS = frozenset({"ClassVar", "InitVar"})
+
+
+def _annassign(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
+    """An annotation counts where it runs code, or where the fields of a class are read from it."""
+    old, new = before.children, after.children
+    yield from _diff(old[0], new[0], where)
+    if not (is_inert(old[1]) and is_inert(new[1])) or (
+        where.sides.after.lexical and _is_told(old[1], new[1])
+    ):
+        yield from _diff(old[1], new[1], where)
+    if len(old) == len(new) == 3:
+        if where.sides.after.lexical and is_alias(old[2]) and is_alias(new[2]):
+            return
+        yield from _diff(old[2], new[2], where)
+    elif len(old) != len(new):
+        yield _delta("replaced", before, after, where)
+
+
+def _is_told(before: Node, after: Node) -> bool:
+    """Whether parsers of settings read another field: one basic type for another, or a field that is none."""
+    if all(len(one.children) == 1 and one.children[0].value in _COERCED for one in (before, after)):
+        return True
+    words = [{inner.value for inner in one.walk()} & _OF_FIELDS for one in (before, after)]
+    return words[0] != words[1]
 
 
 def _params(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
@@ -464,5 +494,6 @@ _BY_KIND = {
     "subscript": _subscript,
     "augassign": _augassign,
     "assign": _assign,
+    "annassign": _annassign,
     "params": _params,
 }

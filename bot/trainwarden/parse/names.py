@@ -57,6 +57,26 @@ def is_lambda_parameter(node: Node) -> bool:
     return above is not None and above.kind == "lambda"
 
 
+_ACTS = frozenset({"call", "namedexpr", "await", "yield", "yield_from", "lambda"})
+_GENERIC = ("typing.", "typing_extensions.", "collections.abc.")
+_ALSO_CHECKED = frozenset({"Union", "Optional", "Annotated", "Literal"})
+
+
+def is_inert(annotation: Node) -> bool:
+    """Whether an annotation only names types: ``x: f()`` runs ``f`` when it is read."""
+    return not any(inner.kind in _ACTS for inner in annotation.walk())
+
+
+def is_alias(value: Node) -> bool:
+    """Whether a value is a type that nothing at run time can be checked against: ``typing.Callable[[int], float]``.
+
+    A ``Union`` is none: ``isinstance`` takes it.
+    """
+    if value.kind != "subscript" or not value.children[0].name.startswith(_GENERIC) or not is_inert(value):
+        return False
+    return value.children[0].name.rpartition(".")[2] not in _ALSO_CHECKED
+
+
 def fold(node: Node) -> str | None:
     """The string an expression is certain to have: literals, ``+``, ``"".join`` and constant f-strings."""
     if node.kind == "string":
