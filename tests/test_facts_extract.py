@@ -65,6 +65,7 @@ SAID: list[tuple[str, str, tuple[str, str, str]]] = [
     ("one of two functions", "def f(a, g, h):\n    if a:\n        m = g()\n    else:\n        m = h()\n    assert m", ("guard.assert", "", "(g() or h())")),
     ("counted on from another", "def f(self, s):\n    e = self.last\n    e += 1\n    s.set_epoch(e)", ("event.set_epoch", "s", "(counter() or self.last)")),
     ("arithmetic that is not written out", "def f(x, n):\n    a = len(x) // n\n    b = a * 3\n    assert b > 0", ("guard.assert", "", "_(len()) > 0")),
+    ("a module is no part of a sum", TORCH + "def f(x, n):\n    a = n * 2\n    b = torch.ceil(x) + a\n    assert b > 0", ("guard.assert", "", "_(n, x) > 0")),
     ("too many to say", "def f(g, h, k, m):\n    x = g()\n    x = h()\n    x = k()\n    x = m()\n    assert x", ("guard.assert", "", "_")),
     ("only scaled", "def f(g, x):\n    x = g()\n    y = g()\n    y = y / 2\n    y *= 3\n    assert y", ("guard.assert", "", "g()")),
     ("either number", "def f(a):\n    x = 1\n    if a:\n        x = 2\n    assert a > x", ("guard.assert", "", "a > (1 or 2)")),

@@ -193,7 +193,7 @@ def _sources_of(name: str, formula: Node, scope: Scope) -> str:
     read = [inner for inner in formula.walk() if inner.kind == "name"]
     if any(normal(inner.value) == name for inner in read):
         return ""
-    named = {inner.name for inner in read if inner.name}
+    named = {inner.name for inner in read if inner.name and normal(inner.value) not in scope.imports}
     return f"_({', '.join(sorted(named))})" if 0 < len(named) <= _MOST_SOURCES else "?"
 
 
