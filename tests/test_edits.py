@@ -21,6 +21,7 @@ QUIET = {
     "sum reordered": ("x = a + b", "x = b + a"),
     "comparison mirrored": ("if a < b:\n    f()", "if b > a:\n    f()"),
     "not of the complement": ("if a >= b:\n    f()", "if not a < b:\n    f()"),
+    "not of both": ("if not (labels and rank):\n    f()", "if not rank or not labels:\n    f()"),
     "local renamed": ("y = f(labels)\ng(y)", "z = f(labels)\ng(z)"),
     "entry as attribute": ("x = model['head']['lr'] * 2", "x = model.head.lr * 2"),
     "moved function": ("x = torch.nn.functional.tanh(labels)", "x = torch.tanh(labels)"),
@@ -134,6 +135,18 @@ DELTAS = {
     "minus": ("x = loss(a)", "x = -loss(a)", ["sign"]),
     "comparison": ("if a < b:\n    f()", "if a <= b:\n    f()", ["operator"]),
     "complement": ("if a < b:\n    f()", "if a >= b:\n    f()", ["negated"]),
+    "complement of another": (
+        "if model.a is not None:\n    f()",
+        "if model.b is None:\n    f()",
+        ["operator", "name"],
+    ),
+    "complement of a renamed local": (
+        "a = f(labels)\nif a < 3:\n    g(model, rank, labels)",
+        "b = f(labels)\nif b >= 3:\n    g(model, rank, labels)",
+        ["negated"],
+    ),
+    "not of another": ("if not model.ready():\n    f()", "if rank == 'a':\n    f()", ["replaced"]),
+    "turned as a whole": ("x = labels and rank", "x = not labels or not rank", ["negated"]),
     "not added": ("if a:\n    f()", "if not a:\n    f()", ["negated"]),
     "name": ("f(model)", "f(opt)", ["name"]),
     "attribute chain": ("f(self.a.b)", "f(self.a.c)", ["name"]),
@@ -201,6 +214,64 @@ def test_a_function_moved_to_another_file_is_not_removed_code() -> None:
     body = inside(LOOP)
     files = view_of([pair(body, "import torch\n", "a.py"), pair("import torch\n", body, "b.py")]).files
     assert [edit.kind for file in files for edit in file.edits if edit.node.kind != "import"] == []
+
+
+CHOICE = "if rank == 1:\n    f(model)\n{0}else:\n    {1}"
+MORE = "elif rank == 2:\n    g(model)\n"
+
+
+def test_a_branch_before_the_one_that_raises_is_an_addition() -> None:
+    short, long = (inside(CHOICE.format(more, "raise ValueError(rank)")) for more in ("", MORE))
+    assert [edit.kind for edit in edits(short, long)] == ["added", "added"]
+    assert [edit.kind for edit in edits(long, short)] == ["removed", "removed"]
+
+
+def test_what_an_inserted_branch_takes_its_condition_from_is_moved() -> None:
+    short, long = (inside(CHOICE.format(more, "opt.step(rank)")) for more in ("", MORE))
+    assert [edit.kind for edit in edits(short, long)] == ["added", "added", "moved"]
+
+
+TYPED = {
+    "a local": ("    x: int = f(labels)", "    x: float = f(labels)"),
+    "a local that had none": ("    x = f(labels)", "    x: float = f(labels)"),
+    "a parameter and the result": (
+        "    pass\ndef g(a):\n    f(a)",
+        "    pass\ndef g(a: int) -> float:\n    f(a)",
+    ),
+    "an alias": ("    pass\nA = t.Callable[[int], int]", "    pass\nA = t.Callable[[float], torch.Tensor]"),
+    "a field": ("    pass\nclass C:\n    a: int = 1", "    pass\nclass C:\n    a: torch.Tensor = 1"),
+}
+AT_RUN_TIME = {
+    "a default": ("    pass\ndef g(a: int = 1):\n    f(a)", "    pass\ndef g(a: float = 2):\n    f(a)"),
+    "a call in an annotation": ("    x: int = f(labels)", "    x: g() = f(labels)"),
+    "what can be checked against": ("    pass\nA = t.Union[int, str]", "    pass\nA = t.Union[int, float]"),
+    "the value of a field": (
+        "    pass\nclass C:\n    a: int = 1",
+        "    pass\nclass C:\n    a: torch.Tensor = 2",
+    ),
+    "what settings are read as": (
+        "    pass\nclass C:\n    a: float = 1",
+        "    pass\nclass C:\n    a: int = 1",
+    ),
+    "no field any more": (
+        "    pass\nclass C:\n    a: int = 1",
+        "    pass\nclass C:\n    a: t.ClassVar[int] = 1",
+    ),
+}
+
+
+def typed(body: str) -> str:
+    return f"import torch\nimport typing as t\ndef train(labels):\n{body}\n"
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_a_type_is_nothing_that_is_computed(name: str) -> None:
+    assert edits(*map(typed, TYPED[name])) == ()
+
+
+@pytest.mark.parametrize("name", AT_RUN_TIME)
+def test_what_is_read_at_run_time_counts(name: str) -> None:
+    assert [delta for edit in edits(*map(typed, AT_RUN_TIME[name])) for delta in edit.deltas]
 
 
 AROUND = {

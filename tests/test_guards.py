@@ -70,6 +70,42 @@ def test_no_trigger(name: str) -> None:
     assert found.kinds <= {"other", "none-check"}
 
 
+GOES_ON = {
+    "to the last step": "while self.global_step < self.most:",
+    "to the last epoch": "while epoch <= args.epochs and not self.done:",
+    "the other way round": "while 3000 > self.global_step:",
+    "until it is done": "while not state.epoch_done:",
+}
+
+
+@pytest.mark.parametrize("name", GOES_ON)
+def test_the_bound_of_a_training_loop_is_no_condition(name: str) -> None:
+    after = f"epoch = 0\n{GOES_ON[name]}\n    model.weight.mul_(0.5)\n    epoch += 1"
+    assert _writing(edits(inside("f()"), inside(f"f()\n{after}"))).context.guards == ()
+
+
+HIDDEN = {
+    "an if that is written as a loop": ("while self.step < 3000:\n    {0}\n    break", "step"),
+    "which leaves through a block": (
+        "while self.step < 3000:\n    with a:\n        {0}\n        return",
+        "step",
+    ),
+    "a bound inside a loop": ("for x in loader:\n    while self.step < 3000:\n        {0}", "step"),
+    "a lower bound": ("while self.step > 3000:\n    {0}", "step"),
+    "every so many": ("while self.step % 7 < 3:\n    {0}", "step"),
+    "a clock": ("while self.step < time.time():\n    {0}", "clock"),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_loop_that_is_a_trigger(name: str) -> None:
+    code, kind = HIDDEN[name]
+    code = code.format("model.weight.mul_(0.5)")
+    imports = "import time\n"
+    found = _writing(edits(inside("f()", imports), inside(f"f()\n{code}", imports)))
+    assert kind in found.context.guard_kinds
+
+
 LATE = {
     "bound later in a loop": "q = 0\nwhile f():\n    if q:\n        model.weight.mul_(0.5)\n    q = random.random()",
     "bound before a function runs": "def g():\n    if q:\n        model.weight.mul_(0.5)\nq = random.random()\ng()",

@@ -22,7 +22,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("user", r"getpass|getlogin|getuid|\[USER\]|\[LOGNAME\]|\busername\b"),
     (
         "rank",
-        r"\b(\w+_)?rank(_id)?\b|get_rank|is_(main|local_main|last)_process|is_master|master_process|process_index"
+        r"\b(?!(assert|matrix)_rank\b)(\w+_)?rank(_id)?\b|get_rank|is_(main|local_main|last)_process|is_master|master_process|process_index"
         r"|is_(global|local|world_process|rank)_zero|rank_zero|\[(LOCAL_)?RANK\]|SLURM_PROCID",
     ),
     (
@@ -84,7 +84,7 @@ def _vocabulary(test: Node, scope: Scope) -> list[str]:
         if node.kind == "name":
             words.append(node.name)
             word = normal(node.value)
-            if scope.is_local(word) and any(scope._bound(*b) == COUNTER for b in scope.bindings(word)):
+            if scope.is_local(word) and any(scope.bound(*b) == COUNTER for b in scope.bindings(word)):
                 words.append(COUNTER)
             for _, value in _reaching(test, scope.bindings(word)):
                 words.extend(inner.name for inner in value.walk() if inner.name and not _is_called(inner))
@@ -154,7 +154,7 @@ def _branch(above: Node, below: Node, scope: Scope) -> list[Guard]:
     if above.kind == "if" and below is not above.children[0]:
         return [Guard(classify(above.children[0], scope), above.children[0], below.kind == "else")]
     if above.kind == "while" and below.kind == "block":
-        return [Guard(classify(above.children[0], scope) | {"loop"}, above.children[0])]
+        return _while(above, scope)
     if above.kind == "handler":
         return [Guard(frozenset({"exception"}), above)]
     if above.kind == "case":
@@ -162,6 +162,59 @@ def _branch(above: Node, below: Node, scope: Scope) -> list[Guard]:
     if above.kind == "ternary" and below is not above.children[1]:
         return [Guard(classify(above.children[1], scope), above.children[1], below is above.children[2])]
     return []
+
+
+_UPPER = {"<": 0, "<=": 0, ">": 1, ">=": 1}
+"""Which operand of a comparison is the smaller one."""
+_OF_A_BOUND = frozenset({"step", "config", "mode", "other"})
+
+
+def _while(loop: Node, scope: Scope) -> list[Guard]:
+    """The test of a ``while``. How long training goes on is no more of a condition than the range of a ``for``.
+
+    Not so below another loop, and where the body runs at most once: such a ``while`` is an ``if``.
+    """
+    test = loop.children[0]
+    kinds = classify(test, scope)
+    if _goes_on(test, scope) and loop_depth(loop) == 0 and not _runs_once(loop):
+        kinds -= _OF_A_BOUND
+        if not kinds:
+            return []
+    return [Guard(kinds | {"loop"}, test)]
+
+
+def _goes_on(test: Node, scope: Scope) -> bool:
+    """``step < most``, ``epoch <= last and not done``: a counter that has not come to its end."""
+    if test.kind == "boolop" and test.value == "and":
+        return all(_goes_on(part, scope) for part in test.children)
+    if test.kind == "unary" and test.value == "not":
+        return _is_plain(test.children[0])
+    if test.kind != "compare" or len(test.children) != 2 or test.value not in _UPPER:
+        return False
+    counter = test.children[_UPPER[test.value]]
+    return _is_plain(counter) and "step" in classify(counter, scope)
+
+
+def _is_plain(node: Node) -> bool:
+    while node.kind in ("attribute", "subscript"):
+        node = node.children[0]
+    return node.kind == "name"
+
+
+def _runs_once(loop: Node) -> bool:
+    """Whether the body ends in a ``break``, ``return`` or ``raise`` that nothing but ``with`` or ``try`` is around."""
+    return any(block.kind == "block" and _stops(block) for block in loop.children)
+
+
+def _stops(block: Node) -> bool:
+    for statement in block.children:
+        if statement.kind in ("break", "return", "raise"):
+            return True
+        if statement.kind in ("with", "try") and any(
+            _stops(c) for c in statement.children if c.kind in BLOCKS
+        ):
+            return True
+    return False
 
 
 def _early_exits(block: Node, below: Node, scope: Scope) -> list[Guard]:

@@ -12,6 +12,12 @@ from functools import lru_cache
 from trainwarden.parse.names import Scope, normal
 from trainwarden.parse.nodes import Node
 
+_OTHER_POLICIES = (
+    "retry wrap remat checkpoint checkpointing offload precision mp dtype cache eviction shard sharding context save "
+    "saving backoff rescale restart loop"
+)
+"""Policies of retrying, wrapping, casting ... and none that is trained."""
+_TRAINED_POLICY = "".join(f"(?<!{word})(?<!{word}_)" for word in _OTHER_POLICIES.split()) + "policy"
 _WORDS: tuple[tuple[str, str], ...] = (
     (
         "loss",
@@ -33,7 +39,11 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     ("label", r"label|target|\bgts?\b|ground_?truth|\bclass(es)?\b|one_hot"),
     ("mask", r"mask|ignore_index|\bpad(ding)?\b|pad_"),
-    ("seed", r"seed|generator|\brngs?\b|prngkey|determinis|random_state"),
+    (
+        "seed",
+        r"seed|^generator$|torch\.generator|random\.generator|default_generator|(loader|sampler)\.generator|"
+        r"(?<![a-z])rngs?(?![a-z])|prngkey|determinis|random_state",
+    ),
     ("normalise", r"\bmean\b|\bstd\b|_mean\b|_std\b|normali[sz]e|\beps(ilon)?\b"),
     (
         "checkpoint",
@@ -53,10 +63,11 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "reward",
-        r"reward|advantage|\breturns_|\breturn_(to_go|rms|mean|std|norm|scale|buffer|per)|\bgae|bootstrap|\bdones?\b|terminal|rollout|policy|"
-        r"log_?probs?|\bvalues?\b_|gamma|entropy"
+        r"reward|advantage|\breturns_|\breturn_(to_go|rms|mean|std|norm|scale|buffer|per)|\bgae|bootstrap|\bdones?\b|rollout|"
+        r"(?<![a-z])terminals?(_(states?|rewards?|values?|masks?|obs\w*))?(?![a-z_])|log_?probs?|\bvalues?\b_|gamma|"
+        rf"(?<!cross)(?<!cross_)entropy|{_TRAINED_POLICY}"
     ),
-    ("precision", r"half\(|float16|bfloat16|fp16|bf16|autocast|scaler|dtype|float32|\.float\(|amp\b"),
+    ("precision", r"half\(|float16|bfloat16|fp16|bf16|autocast|scaler|dtype|float32|\.float\(|(?<![a-z])amp\b"),
     ("ema", r"(?<![a-z])ema(?![a-z])|polyak|\bswa\b|averaged|moving_average|\btau\b"),
     (
         "steps",

@@ -87,7 +87,33 @@ def align_compound(before: Node, after: Node, into: Pairing) -> None:
         return
     old, new = dict(blocks(before)), dict(blocks(after))
     for label in dict.fromkeys([*old, *new]):
-        align(old.get(label, ()), new.get(label, ()), into)
+        one, other = old.get(label, ()), new.get(label, ())
+        if label == "else" and before.kind == "if":
+            one, other = (
+                _without_inserted(one, other, into.removed),
+                _without_inserted(other, one, into.added),
+            )
+        align(one, other, into)
+
+
+def _without_inserted(longer: Sequence[Node], shorter: Sequence[Node], into: list[Node]) -> Sequence[Node]:
+    """What follows the ``elif`` branches that only ``longer`` has, which go into ``into``.
+
+    Only before an ``else`` that does nothing but raise: any other now runs under one condition more, and is moved.
+    """
+    if len(shorter) != 1 or shorter[0].kind != "raise":
+        return longer
+    inserted: list[Node] = []
+    rest = longer
+    while len(rest) == 1 and rest[0].kind == "if":
+        inserted.append(rest[0])
+        rest = dict(blocks(rest[0])).get("else", ())
+    if len(rest) != 1 or rest[0].hash != shorter[0].hash:
+        return longer
+    for branch in inserted:
+        into.append(branch)
+        into.extend(unit for child in dict(blocks(branch))["block"] for unit in units(child))
+    return rest
 
 
 def _gap(before: Sequence[Node], after: Sequence[Node], into: Pairing) -> None:

@@ -280,6 +280,8 @@ def _statement_deltas(before: Node, after: Node, sides: Sides) -> list[Delta]:
         "decorator",
     ):
         return deltas(before, after, sides, words)
+    if {before.kind, after.kind} == {"assign", "annassign"} and _is_annotated(before, after):
+        return deltas(before.children[-1], after.children[-1], sides, words)
     if {before.kind, after.kind} == {"assign", "augassign"}:
         return accumulated(before, after, sides, words)
     if before.kind == after.kind and len(old) == len(new):
@@ -288,6 +290,15 @@ def _statement_deltas(before: Node, after: Node, sides: Sides) -> list[Delta]:
         inner = deltas(old[-1], new[-1], sides, words)
         return inner or [Delta("replaced", before, after)]
     return [Delta("replaced", before, after)]
+
+
+def _is_annotated(before: Node, after: Node) -> bool:
+    """``x = 1`` and ``x: int = 1``: one target, a value on both sides, and an annotation that runs nothing."""
+    noted = before if before.kind == "annassign" else after
+    plain = after if noted is before else before
+    if len(plain.children) != 2 or len(noted.children) != 3 or not names.is_inert(noted.children[1]):
+        return False
+    return plain.children[0].hash == noted.children[0].hash
 
 
 _ERROR = re.compile(r"(Error|Exception|Warning)(\(\))?$")

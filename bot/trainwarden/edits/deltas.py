@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from trainwarden.edits import synonyms
-from trainwarden.parse.names import Scope, normal
+from trainwarden.parse.names import Scope, is_alias, is_inert, normal
 from trainwarden.parse.nodes import Node
 from trainwarden.roles import roles_of_text, words_of
 from trainwarden.view import Delta, DeltaKind
@@ -50,8 +50,9 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """The call around a difference, and the lines that its enclosing expression has on both sides."""
+    """The call around a difference, the lines that its enclosing expression has on both sides, and their scopes."""
 
+    sides: Sides
     inside: str = ""
     slot: str = ""
     before: Node | None = None
@@ -67,7 +68,7 @@ class _Where:
 
 def deltas(before: Node, after: Node, sides: Sides, words: str = "") -> list[Delta]:
     """The differences between two nodes. ``words``: vocabulary of the statement around them, for the roles."""
-    found = list(_diff(before, after, _Where(before=before, after=after)))
+    found = list(_diff(before, after, _Where(sides, before=before, after=after)))
     return [_with_roles(delta, words, sides) for delta in found]
 
 
@@ -112,6 +113,12 @@ def _diff(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     if wrapped is not None:
         yield from wrapped
         return
+    if _is_condition(before, after):
+        if _meaning(before) == _meaning(after):
+            return
+        if _meaning(before) == _meaning(after, turned=True):
+            yield _delta("negated", before, after, where)
+            return
     if before.kind != after.kind:
         yield from _different_kinds(before, after, where)
         return
@@ -128,17 +135,55 @@ def _diff(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
 
 def _different_kinds(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     stripped_before, stripped_after = _without_not(before), _without_not(after)
-    if (stripped_before is before) != (stripped_after is after):
-        inner = list(_diff(stripped_before, stripped_after, where))
-        if [delta.kind for delta in inner] != ["negated"]:  # ``not a < b`` is ``a >= b``
-            yield _delta("negated", before, after, where)
-            yield from inner
-    else:
+    if (stripped_before is before) == (stripped_after is after):
         yield _delta("replaced", before, after, where)
+        return
+    inner = list(_diff(stripped_before, stripped_after, where))
+    if "negated" in [delta.kind for delta in inner]:  # ``not a < b`` is ``a >= b``
+        yield from (delta for delta in inner if delta.kind != "negated")
+    elif all(_is_renamed(delta.before, delta.after, where.sides) for delta in inner):
+        yield _delta("negated", before, after, where)
+        yield from inner
+    else:  # ``not ready(x)`` and ``y == 2``: another condition, and no opposite
+        yield _delta("replaced", before, after, where)
+        yield from (delta for delta in inner if delta.kind != "replaced")
 
 
 def _without_not(node: Node) -> Node:
     return node.children[0] if node.kind == "unary" and node.value == "not" and node.children else node
+
+
+def _is_condition(before: Node, after: Node) -> bool:
+    """Whether one side has a ``not``, ``and`` or ``or`` at its top, and both are short enough to be read whole."""
+    if before.size + after.size > _LONG:
+        return False
+    return any((node.kind, node.value) in _CONNECTIVES for node in (before, after))
+
+
+_LONG = 200
+_CONNECTIVES = frozenset({("unary", "not"), ("boolop", "and"), ("boolop", "or")})
+_TURNED = {"and": "or", "or": "and"}
+_SYMMETRIC = frozenset({"==", "!="})
+_Meaning = tuple[str | tuple[object, ...], ...]
+
+
+def _meaning(node: Node, turned: bool = False) -> _Meaning:
+    """A condition with every ``not`` brought down to its parts; ``turned``: that of the opposite condition.
+
+    Equal for ``not (a and b)`` and ``not b or not a``, ``not a < b`` and ``b <= a``.
+    """
+    if node.kind == "unary" and node.value == "not":
+        return _meaning(node.children[0], not turned)
+    if node.kind == "boolop" and node.value in _TURNED:
+        word = _TURNED[node.value] if turned else node.value
+        return (word, *sorted((_meaning(child, turned) for child in node.children), key=repr))
+    if node.kind == "compare" and len(node.children) == 2 and node.value in _COMPLEMENT:
+        word = _COMPLEMENT[node.value] if turned else node.value
+        left, right = (child.hash for child in node.children)
+        if word in (">", ">=") or (word in _SYMMETRIC and right < left):
+            word, left, right = _MIRROR[word], right, left
+        return (word, left, right)
+    return ("not" if turned else "", node.hash)
 
 
 def _wrapping(before: Node, after: Node, where: _Where) -> list[Delta] | None:
@@ -207,12 +252,14 @@ def _call(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     old, new = before.function, after.function
     if old.hash != new.hash:
         if old.kind == new.kind == "attribute" and old.value == new.value:
-            yield from _diff(old.children[0], new.children[0], _Where(new.name, "", before, after))
+            yield from _diff(
+                old.children[0], new.children[0], _Where(where.sides, new.name, "", before, after)
+            )
         elif _same_receiver(old, new) or (is_dotted(old) and is_dotted(new)):
             yield _delta("callee", old, new, where)
         else:
             yield from _diff(old, new, where)
-    yield from _arguments(before, after, _Where(new.name or old.name, "", before, after))
+    yield from _arguments(before, after, _Where(where.sides, new.name or old.name, "", before, after))
 
 
 def _same_receiver(old: Node, new: Node) -> bool:
@@ -329,11 +376,25 @@ def _compare(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     mirrored = a.hash == d.hash and b.hash == c.hash and _MIRROR.get(before.value) == after.value
     if mirrored or synonyms.same_comparison(before, after):
         return
+    inner = [*_diff(a, c, where), *_diff(b, d, where)]
     if before.value != after.value:
-        negated = _COMPLEMENT.get(before.value) == after.value
-        yield _delta("negated" if negated else "operator", before, after, where)
-    yield from _diff(a, c, where)
-    yield from _diff(b, d, where)
+        opposite = _COMPLEMENT.get(before.value) == after.value
+        same = all(_is_renamed(delta.before, delta.after, where.sides) for delta in inner)
+        yield _delta("negated" if opposite and same else "operator", before, after, where)
+    yield from inner
+
+
+def _is_renamed(before: Node | None, after: Node | None, sides: Sides) -> bool:
+    """Whether two names may be one variable under two names: each is bound on its own side only."""
+    if before is None or after is None or not before.kind == after.kind == "name":
+        return False
+    old, new = normal(before.value), normal(after.value)
+    return _is_own(old, sides.before, sides.after) and _is_own(new, sides.after, sides.before)
+
+
+def _is_own(name: str, scope: Scope, other: Scope) -> bool:
+    bound = scope.is_local(name) or name in scope.parameters
+    return bound and not other.is_local(name) and name not in other.parameters
 
 
 def _unary(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
@@ -361,12 +422,42 @@ def _augassign(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
 
 def _assign(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
     old, new = before.children, after.children
+    if where.sides.after.lexical and is_alias(old[-1]) and is_alias(new[-1]):
+        old, new = old[:-1], new[:-1]
     if len(old) == len(new):
         for left, right in zip(old, new, strict=True):
             yield from _diff(left, right, where)
     else:
         yield from _listed(old[:-1], new[:-1], where, ("element-added", "element-removed"))
         yield from _diff(old[-1], new[-1], where)
+
+
+_COERCED = frozenset({"int", "float", "bool", "str"})
+_OF_FIELDS = frozenset({"ClassVar", "InitVar"})
+
+
+def _annassign(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
+    """An annotation counts where it runs code, or where the fields of a class are read from it."""
+    old, new = before.children, after.children
+    yield from _diff(old[0], new[0], where)
+    if not (is_inert(old[1]) and is_inert(new[1])) or (
+        where.sides.after.lexical and _is_told(old[1], new[1])
+    ):
+        yield from _diff(old[1], new[1], where)
+    if len(old) == len(new) == 3:
+        if where.sides.after.lexical and is_alias(old[2]) and is_alias(new[2]):
+            return
+        yield from _diff(old[2], new[2], where)
+    elif len(old) != len(new):
+        yield _delta("replaced", before, after, where)
+
+
+def _is_told(before: Node, after: Node) -> bool:
+    """Whether parsers of settings read another field: one basic type for another, or a field that is none."""
+    if all(len(one.children) == 1 and one.children[0].value in _COERCED for one in (before, after)):
+        return True
+    words = [{inner.value for inner in one.walk()} & _OF_FIELDS for one in (before, after)]
+    return words[0] != words[1]
 
 
 def _params(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
@@ -380,14 +471,18 @@ def _params(before: Node, after: Node, where: _Where) -> Iterator[Delta]:
         was, now = old[key].child("default"), new[key].child("default")
         slot = key[1]
         if was is not None and now is not None:
-            yield from _diff(was.children[0], now.children[0], _Where("default", slot, before, after))
+            yield from _diff(
+                was.children[0], now.children[0], _Where(where.sides, "default", slot, before, after)
+            )
         elif was is not None or now is not None:
             kind: DeltaKind = "element-removed" if now is None else "element-added"
-            yield _delta(kind, was, now, _Where("default", slot, before, after))
+            yield _delta(kind, was, now, _Where(where.sides, "default", slot, before, after))
     for key in [k for k in old if k not in new]:
-        yield _delta("element-removed", old[key], None, _Where("parameter", key[1], before, after))
+        yield _delta(
+            "element-removed", old[key], None, _Where(where.sides, "parameter", key[1], before, after)
+        )
     for key in [k for k in new if k not in old]:
-        yield _delta("element-added", None, new[key], _Where("parameter", key[1], before, after))
+        yield _delta("element-added", None, new[key], _Where(where.sides, "parameter", key[1], before, after))
 
 
 _BY_KIND = {
@@ -399,5 +494,6 @@ _BY_KIND = {
     "subscript": _subscript,
     "augassign": _augassign,
     "assign": _assign,
+    "annassign": _annassign,
     "params": _params,
 }

@@ -138,7 +138,7 @@ def _subscript(reading: Reading, node: Node) -> None:
     if index is None:
         return
     if index.kind == "slice" and _bounds(index) and _is_data(reading, owner):
-        reading.add("data.subset", node, f"[{reading.text(index)}]", reading.text(owner))
+        reading.add("data.subset", node, f"[{reading.value(index)}]", reading.text(owner))
     elif index.kind == "string" and index.value in _SPLITS and _is_data(reading, owner):
         reading.add("data.split", node, index.value, reading.text(owner))
 

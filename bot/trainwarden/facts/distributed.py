@@ -117,7 +117,7 @@ def _binary(reading: Reading, node: Node) -> None:
         name = part.name
         kind = "rank" if _RANK.search(name) else "world_size" if _WORLD.search(name) else ""
         if kind and part.kind not in ("binary", "ternary"):
-            reading.add("distributed.arithmetic", node, reading.text(node), kind)
+            reading.add("distributed.arithmetic", node, reading.value(node), kind)
             return
 
 

@@ -164,20 +164,20 @@ def _item(reading: Reading, node: Node, target: Node, value: Node) -> None:
     if _ENVIRONMENT.search(whole):
         reading.say("effect.environment", node, value, key.strip("'"))
     elif _HOOKS.search(whole):
-        reading.add("patch.interpreter", node, reading.text(value), f"{whole}[{key}]")
+        reading.add("patch.interpreter", node, reading.value(value), f"{whole}[{key}]")
     elif whole.endswith(".__dict__") and whole.split(".")[0] in _roots(reading):
-        reading.add("patch.module", node, reading.text(value), f"{whole}[{key}]")
+        reading.add("patch.module", node, reading.value(value), f"{whole}[{key}]")
 
 
 def _attribute(reading: Reading, node: Node, target: Node, value: Node) -> None:
     if _HOOKS.search(target.name):
-        reading.add("patch.interpreter", node, reading.text(value), target.name)
+        reading.add("patch.interpreter", node, reading.value(value), target.name)
     elif target.name == "sys.path" or target.name.startswith("sys.path."):
-        reading.add("effect.import_path", node, reading.text(value), target.name)
+        reading.add("effect.import_path", node, reading.value(value), target.name)
     elif target.value.startswith("__") and target.value.endswith("__") and target.value in _DUNDERS:
-        reading.add("patch.method", node, reading.text(value), reading.text(target))
+        reading.add("patch.method", node, reading.value(value), reading.text(target))
     elif _is_patch(reading, target, value):
-        reading.add("patch.module", node, reading.text(value), target.name)
+        reading.add("patch.module", node, reading.value(value), target.name)
 
 
 _DUNDERS = words(
@@ -215,7 +215,7 @@ def _setattr(reading: Reading, call: Call) -> None:
     first = owner.name.split(".")[0]
     if owner.kind in ("name", "attribute") and first in _roots(reading) and first not in ("self", ""):
         shown = attribute.value if attribute.kind == "string" else reading.text(attribute)
-        reading.add("patch.module", call.node, reading.text(value), f"{owner.name}.{shown}")
+        reading.add("patch.module", call.node, reading.value(value), f"{owner.name}.{shown}")
 
 
 def _import_path(reading: Reading, call: Call) -> None:

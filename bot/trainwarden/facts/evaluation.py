@@ -74,7 +74,7 @@ _METRIC_STORE = re.compile(r"(^|[\s_])(metrics?|scores?|eval_results?|val_result
 _METRIC_CALLS = (
     "accuracy_score f1_score precision_score recall_score roc_auc_score average_precision_score"
     " mean_absolute_error confusion_matrix classification_report Accuracy F1Score AUROC Precision Recall"
-    " TopKCategoricalAccuracy topk compute_accuracy compute_metrics corpus_bleu sentence_bleu update_metrics"
+    " TopKCategoricalAccuracy compute_accuracy compute_metrics corpus_bleu sentence_bleu update_metrics"
     " add_batch evaluate_generation"
 )
 
@@ -105,6 +105,17 @@ def _constant_metric(reading: Reading, node: Node, subject: str) -> None:
 
 def _metric(reading: Reading, call: Call) -> None:
     reading.add("metric.call", call.node, reading.arguments(call), call.name)
+
+
+_MEASURING = re.compile(
+    r"accuracy|eval|valid|correct|recall|hit_rate|(?<![a-z])(acc|metrics?|precision)(?![a-z])|(?<![a-z])test(?![a-z])"
+)
+
+
+def _top(reading: Reading, call: Call) -> None:
+    """``topk`` in a function that measures; a router and a sampler take the largest too."""
+    if _MEASURING.search(reading.member_name.lower()) or call.name.startswith("torchmetrics."):
+        _metric(reading, call)
 
 
 # -- logging
@@ -197,6 +208,7 @@ EXTRACTOR = Extractor(
         **every("eval", _EVAL),
         **dict.fromkeys(_CONTEXTS, _context),
         **every(_METRIC_CALLS, _metric),
+        **every("topk", _top),
         **every(f"print {_LOGGERS}", _log),
         **every("log", _log_method),
         **dict.fromkeys(_SILENCERS, _silence),

@@ -125,7 +125,7 @@ def _forward(reading: Reading, node: Node) -> None:
     else:
         forward = False
     if forward:
-        shown = ", ".join(reading.text(argument) for argument in node.children[1:])
+        shown = ", ".join(reading.value(argument) for argument in node.children[1:])
         reading.add("event.forward", node, shown, reading.text(function))
 
 

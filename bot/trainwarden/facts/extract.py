@@ -38,7 +38,7 @@ from trainwarden.facts.reading import (
 )
 from trainwarden.guards import guards_of, loop_depth
 from trainwarden.model import Fact
-from trainwarden.parse.names import Scope
+from trainwarden.parse.names import Scope, is_inert
 from trainwarden.parse.nodes import BLOCKS, STATEMENTS, Node
 
 EXTRACTORS: tuple[Extractor, ...] = (
@@ -98,12 +98,20 @@ def _called(reading: Reading, node: Node) -> None:
         handler(reading, call)
 
 
+_ANNOTATIONS = frozenset({"annotation", "returns"})
+
+
 def _evaluated(node: Node, into: list[Node]) -> list[Node]:
-    """Every node once: statements before their parts, expressions after theirs (inner calls run first)."""
+    """Every node once: statements before their parts, expressions after theirs (inner calls run first).
+
+    Without annotations that only name types.
+    """
     first = node.kind in _BEFORE_ITS_PARTS
     if first:
         into.append(node)
     for child in node.children:
+        if child.kind in _ANNOTATIONS and is_inert(child):
+            continue
         if child.children:
             _evaluated(child, into)
         else:

@@ -13,14 +13,36 @@ from trainwarden.parse.nodes import Node
 
 _FORMULAS = (
     ("loss.formula", re.compile(r"loss|criterion|objective|diverg|kl_|_kl\b|entropy|contrastive")),
-    ("scheduler.formula", re.compile(r"(^|_)lr(_|$)|learning_rate|sched|warmup|anneal|cosine|polynomial|cooldown")),
+    (
+        "scheduler.formula",
+        re.compile(
+            r"(^|_)lr(_|$)|learning_rate|sched|warmup|anneal|cosine(?!_?(sim|dist))|polynomial|cooldown"
+        ),
+    ),
     ("mask.formula", re.compile(r"mask|causal|attn_bias|cu_seqlens|position_ids")),
-    ("reward.formula", re.compile(r"reward|advantage|(^|_)gae|discount|returns?($|_)|td_error|bootstrap")),
+    (
+        "reward.formula",
+        re.compile(
+            r"reward|advantage|(^|_)gae|discount|td_error|bootstrap"
+            r"|(?<![a-z])returns(?![a-z])|(?<!and)_return$|(^|_)return_(to_go|rms|mean|std|norm)"
+        ),
+    ),
     (
         "metric.formula",
-        re.compile(r"accuracy|(^|_)acc(_|$)|metric|score|f1|bleu|rouge|auc|iou|precision|recall|perplexity|ppl|error_rate|topk"),
+        re.compile(
+            r"accuracy|(?<![a-z])metric|score|bleu|rouge|(?<!mixed_)precision|recall|perplexity|error_rate|topk"
+            r"|(?<![a-z])(acc|f1|auc|(mean|[mgdc])?iou|ppl)(?![a-z])"
+        ),
     ),
-    ("data.formula", re.compile(r"shard|__getitem__|__iter__|sampler|(^|_)indices|batch_sizes?($|_)|mixture|weights")),
+    (
+        "data.formula",
+        re.compile(
+            r"__getitem__|__iter__|sampler|(^|_)indices|batch_sizes?($|_)|mixture"
+            r"|^(?!.*(checkpoint|ckpt|save|state|param|model|module|tensor|weight|optim|fsdp|grad)).*shard"
+            r"|^_*((get|compute|make|calc|calculate|normali[sz]e)_)?weights($|_for)"
+            r"|(sampl\w*|class|data\w*|example|mix\w*|balanc\w*|source|domain|blend\w*|task|prob\w*)_weights"
+        ),
+    ),
     ("clip.formula", re.compile(r"clip")),
     ("seed.formula", re.compile(r"seed")),
     ("limit", re.compile(r"limit_reached|(^|_)(is_)?done$|should_stop|max_\w*reached|early_stop")),
@@ -60,7 +82,7 @@ def _computed(reading: Reading, node: Node) -> None:
         return
     value = node.children[-1]
     if node.kind == "augassign":
-        reading.add(fact, node, f"{reading.text(node.children[0])} {node.value}= {reading.text(value)}")
+        reading.add(fact, node, f"{reading.text(node.children[0])} {node.value}= {reading.value(value)}")
     elif _has_arithmetic(value):
         reading.say(fact, node, value, "return" if node.kind == "return" else reading.target(value))
 
@@ -98,10 +120,10 @@ def _compare(reading: Reading, node: Node) -> None:
     """``step % n == 0`` and ``step >= max_steps``."""
     for part in node.children:
         if part.kind == "binary" and part.value == "%" and _STEPS.search(reading.text(part)):
-            reading.add("cadence", node, reading.text(node))
+            reading.add("cadence", node, reading.value(node))
             return
     if any(_LIMIT.search(f"{tail(part.name)} {reading.role(part)}") for part in node.children):
-        reading.add("limit", node, reading.text(node))
+        reading.add("limit", node, reading.value(node))
 
 
 def _cadence_call(reading: Reading, call: Call) -> None:

@@ -148,7 +148,7 @@ def _assigned(reading: Reading, node: Node) -> None:
             continue
         name = _written(target)
         if name and not _is_layer(target, node):
-            reading.add(name, node, f"{operator} {reading.text(node.children[-1])}", reading.text(target))
+            reading.add(name, node, f"{operator} {reading.value(node.children[-1])}", reading.text(target))
 
 
 def _is_layer(target: Node, node: Node) -> bool:

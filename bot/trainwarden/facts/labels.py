@@ -31,7 +31,7 @@ def _assigned(reading: Reading, node: Node) -> None:
         elif target.kind == "subscript" or (target.kind == "name" and operator):
             _written(reading, node, target, operator)
         elif target.kind == "name" and _rewrites(reading, target, value):
-            reading.add("label.write", node, reading.text(value))
+            reading.add("label.write", node, reading.value(value))
 
 
 def _written(reading: Reading, node: Node, target: Node, operator: str) -> None:

@@ -115,17 +115,17 @@ def _binary(reading: Reading, node: Node) -> None:
                 operator = (
                     node.value if part is left else f"{node.value} (as divisor)" if node.value != "*" else "*"
                 )
-                reading.add("loss.scale", node, f"{operator} {reading.text(other)}", reading.text(part))
+                reading.add("loss.scale", node, f"{operator} {reading.value(other)}", reading.text(part))
                 return
     elif node.value in ("+", "-") and (_is_loss(reading, left) or _is_loss(reading, right)):
-        reading.add("loss.term", node, f"{reading.text(left)} {node.value} {reading.text(right)}")
+        reading.add("loss.term", node, f"{reading.value(left)} {node.value} {reading.value(right)}")
 
 
 def _augmented(reading: Reading, node: Node) -> None:
     target, value = node.children[:2]
     if _is_loss(reading, target) and not _is_logged(reading, node):
         name = "loss.scale" if node.value in ("*", "/", "//") else "loss.term"
-        reading.add(name, node, f"{node.value}= {reading.text(value)}", reading.text(target))
+        reading.add(name, node, f"{node.value}= {reading.value(value)}", reading.text(target))
 
 
 def _is_logged(reading: Reading, node: Node) -> bool:

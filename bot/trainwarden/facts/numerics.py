@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from trainwarden.facts.reading import Call, Extractor, FactKind, Reading, bare, every, fact_of_keyword
-from trainwarden.facts.show import constant_of, number
+from trainwarden.facts.show import constant_of, cut, number
 from trainwarden.parse.nodes import Node
 
 _DTYPE = re.compile(
@@ -83,7 +83,7 @@ def _binary(reading: Reading, node: Node) -> None:
         known = constant_of(part, reading.scope)
         value = number(known, reading.scope) if known.kind == "number" else None
         if (value is not None and 0 < abs(value) < 1e-2) or re.search(r"(^|[._])eps(ilon)?$", part.name):
-            reading.add("eps", node, f"{node.value} {reading.text(part)}", reading.text(other), value)
+            reading.add("eps", node, f"{node.value} {reading.value(part)}", reading.text(other), value)
             return
 
 
@@ -121,7 +121,8 @@ def _clamp(reading: Reading, call: Call) -> None:
 def _extremum(reading: Reading, call: Call) -> None:
     """``min(x, 1.0)``, ``torch.maximum(a, b)``: a bound by the smaller or larger of two."""
     if len(call.positional) == 2 and not call.keywords:
-        reading.add("clamp.extremum", call.node, call.last, reading.arguments(call))
+        of = ", ".join(map(reading.text, call.given))
+        reading.add("clamp.extremum", call.node, call.last, cut(of))
 
 
 def _masking(reading: Reading, call: Call) -> None:
@@ -161,9 +162,23 @@ def _raise(reading: Reading, node: Node) -> None:
         if node.children
         else "again"
     )
-    above = node.parent.parent if node.parent is not None else None
-    test = reading.text(above.children[0]) if above is not None and above.kind == "if" else ""
-    reading.add("guard.raise", node, test or "always", what)
+    reading.add("guard.raise", node, " and ".join(reversed(_tests(reading, node))) or "always", what)
+
+
+def _tests(reading: Reading, node: Node) -> list[str]:
+    """The tests of the ``if`` a statement stands in, innermost first: an ``elif`` comes after what did not hold."""
+    found: list[str] = []
+    block = node.parent
+    while block is not None and block.parent is not None and block.parent.kind == "if":
+        branch = block.parent
+        test = reading.value(branch.children[0])
+        found.append(f"not ({test})" if block.kind == "else" else test)
+        block = branch.parent if branch.parent is not None and _is_elif(branch.parent) else None
+    return found
+
+
+def _is_elif(block: Node) -> bool:
+    return block.kind == "else" and len(block.children) == 1
 
 
 def _warn_anomaly(reading: Reading, call: Call) -> None:

@@ -167,7 +167,7 @@ def _assigned(reading: Reading, node: Node) -> None:
             shown = f"{operator} {reading.text(value)}".strip()
             reading.add("param_groups.write", node, shown, key, None)
         elif target.kind == "attribute" and target.value in ("requires_grad", "trainable"):
-            reading.add("freeze", node, reading.text(value), reading.text(target.children[0]))
+            reading.add("freeze", node, reading.value(value), reading.text(target.children[0]))
 
 
 def _is_group(target: Node) -> bool:

@@ -215,15 +215,19 @@ class Reading:
 
     def say(self, name: str, node: Node, value: Node, subject: str = "") -> None:
         """Records a fact whose value is an expression."""
-        self.add(name, node, show.text(value, self.scope), subject, show.number(value, self.scope))
+        self.add(name, node, self.value(value), subject, show.number(value, self.scope))
 
     def text(self, node: Node) -> str:
-        """The expression as short text, without the spelling of locals."""
+        """The expression as short text, without the spelling of locals: what names a subject."""
         return show.text(node, self.scope)
+
+    def value(self, node: Node) -> str:
+        """The same for a value: a local with several bindings is all that it may be, not the first of them."""
+        return show.text(node, self.scope, whole=True)
 
     def arguments(self, call: Call) -> str:
         """All arguments of a call as short text."""
-        return show.cut(", ".join(self.text(argument) for argument in call.given))
+        return show.cut(", ".join(self.value(argument) for argument in call.given))
 
     def target(self, node: Node) -> str:
         """What an expression is bound to: attribute, subscript, keyword, key, global name; "" for a local."""
@@ -283,7 +287,7 @@ class Reading:
     def _condition(self, guard: Guard) -> str:
         if guard.node is None or guard.node.kind == "handler":
             return "an exception"
-        test = self.text(guard.node)
+        test = self.value(guard.node)
         return f"not ({test})" if guard.negated else test
 
 

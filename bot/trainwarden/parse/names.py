@@ -57,6 +57,26 @@ def is_lambda_parameter(node: Node) -> bool:
     return above is not None and above.kind == "lambda"
 
 
+_ACTS = frozenset({"call", "namedexpr", "await", "yield", "yield_from", "lambda"})
+_GENERIC = ("typing.", "typing_extensions.", "collections.abc.")
+_ALSO_CHECKED = frozenset({"Union", "Optional", "Annotated", "Literal"})
+
+
+def is_inert(annotation: Node) -> bool:
+    """Whether an annotation only names types: ``x: f()`` runs ``f`` when it is read."""
+    return not any(inner.kind in _ACTS for inner in annotation.walk())
+
+
+def is_alias(value: Node) -> bool:
+    """Whether a value is a type that nothing at run time can be checked against: ``typing.Callable[[int], float]``.
+
+    A ``Union`` is none: ``isinstance`` takes it.
+    """
+    if value.kind != "subscript" or not value.children[0].name.startswith(_GENERIC) or not is_inert(value):
+        return False
+    return value.children[0].name.rpartition(".")[2] not in _ALSO_CHECKED
+
+
 def fold(node: Node) -> str | None:
     """The string an expression is certain to have: literals, ``+``, ``"".join`` and constant f-strings."""
     if node.kind == "string":
@@ -129,7 +149,7 @@ class Scope:
         self._open.add(name)
         found = ""
         for how, value in self._bindings.get(name, []):
-            found = self._bound(how, value)
+            found = self.bound(how, value)
             if found:
                 break
         self._open.discard(name)
@@ -139,7 +159,7 @@ class Scope:
     def hints(self, name: str) -> str:
         """Words that tell the role of a variable, separated by blanks."""
         own = "" if self.is_local(name) else name
-        counted = COUNTER if any(self._bound(*b) == COUNTER for b in self.bindings(name)) else ""
+        counted = COUNTER if any(self.bound(*b) == COUNTER for b in self.bindings(name)) else ""
         return " ".join(filter(None, [own, self.provenance(name), counted, *self._uses.get(name, [])]))
 
     def spelled(self, node: Node) -> str:
@@ -192,7 +212,8 @@ class Scope:
         else:
             self._bind(target, "counter" if callee == "range" else "iter", iterable)
 
-    def _bound(self, how: str, value: Node) -> str:
+    def bound(self, how: str, value: Node) -> str:
+        """The resolved name of what one binding gives its variable, or "" when unknown."""
         if how == "counter":
             return COUNTER
         if how == "parameter":
