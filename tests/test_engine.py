@@ -50,6 +50,10 @@ QUIET = [
     ("delta: {ratio: '>=10'}", "changed main @3: x = a => x = 20\ndelta number: a => 20"),
     ("delta: {sign_change: true}", "changed main @3: x = 1 => x = 2\ndelta number: 1 => 2"),
     ("delta: {near_one: true}", "changed main @3: x = y => x = y * 1\ndelta operand-added: - => 1"),
+    (
+        "delta: {renamed: true}",
+        "changed main @3: x = math.cos(a) => x = np.cos(a)\ndelta callee: math.cos => np.cos",
+    ),
     ("delta: {roles: [loss]}", "changed main @3 roles=loss: x = 1 => x = 2\ndelta number: 1 => 2"),
     ("delta: {inside: '*.clip'}", "changed main @3: x = 1 => x = 2\ndelta number inside=a.b: 1 => 2"),
     ("delta: {slot: lr}", "changed main @3: x = 1 => x = 2\ndelta number slot=eps: 1 => 2"),
@@ -145,6 +149,16 @@ FIRING = [
     ("delta: {ratio: '>=10', kind: number}", "changed main @3: x = 1 => x = 0\ndelta number: 1 => 0", 3),
     ("delta: {sign_change: true}", "changed main @3: x = 1 => x = -2\ndelta number: 1 => -2", 3),
     ("delta: {near_one: true}", "changed main @3: x = y => x = y * 1.01\ndelta operand-added: - => 1.01", 3),
+    (
+        "delta: {renamed: true}",
+        "changed main @3: x = cos(a) => x = sin(a)\ndelta callee: np.cos => np.sin",
+        3,
+    ),
+    (
+        "delta: {renamed: false}",
+        "changed main @3: x = cos(a) => x = np.cos(a)\ndelta callee: cos => np.cos",
+        3,
+    ),
     ("delta: {roles: [loss]}", "changed main @3: x = 1 => x = 2\ndelta number roles=loss: 1 => 2", 3),
     ("delta: {inside: clip}", "changed main @3: x = 1 => x = 2\ndelta number inside=a.clip: 1 => 2", 3),
     ("delta: {slot: [lr, '1']}", "changed main @3: x = 1 => x = 2\ndelta number slot=1: 1 => 2", 3),

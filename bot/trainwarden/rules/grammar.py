@@ -201,6 +201,7 @@ DELTA: dict[str, Field] = {
     "ratio": compared("How many times larger one number is than the other, whichever is larger."),
     "sign_change": flag("The number changed its sign."),
     "near_one": flag("The number that came (or the ratio) lies within 0.9 and 1.1 without being 1."),
+    "renamed": flag("The last part of the name is another one; `math.cos` and `numpy.cos` share it."),
     **CONTEXT,
 }
 SHIFT: dict[str, Field] = {

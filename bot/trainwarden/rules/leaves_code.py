@@ -243,7 +243,17 @@ def _delta_tests(spec: Spec) -> list[Callable[[Delta], bool]]:
     if "slot" in spec:
         slot = globs(spec["slot"])
         tests.append(lambda delta: slot(delta.slot))
+    if "renamed" in spec:
+        renamed = spec["renamed"]
+        tests.append(lambda delta: (_last_name(delta.before) != _last_name(delta.after)) is renamed)
     return [*tests, *_number_tests(spec)]
+
+
+def _last_name(node: Node | None) -> str:
+    """``cos`` of ``numpy.cos``, of ``cos`` imported from it, and of ``x.cos``."""
+    if node is None:
+        return ""
+    return node.value if node.kind == "attribute" else (node.name or node.value).rpartition(".")[2]
 
 
 def _number_tests(spec: Spec) -> Iterator[Callable[[Delta], bool]]:
