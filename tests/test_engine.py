@@ -49,6 +49,7 @@ QUIET = [
     ("delta: {ratio: '>=10'}", "changed main @3: x = 1 => x = 2\ndelta number: 1 => 2"),
     ("delta: {ratio: '>=10'}", "changed main @3: x = a => x = 20\ndelta number: a => 20"),
     ("delta: {sign_change: true}", "changed main @3: x = 1 => x = 2\ndelta number: 1 => 2"),
+    ("delta: {direction: down}", "changed main @3: x = 1 => x = 2\ndelta number: 1 => 2"),
     ("delta: {near_one: true}", "changed main @3: x = y => x = y * 1\ndelta operand-added: - => 1"),
     (
         "delta: {renamed: true}",
@@ -148,6 +149,7 @@ FIRING = [
     ("delta: {ratio: '>=10'}", "changed main @3: x = 20 => x = 2\ndelta number: 20 => 2", 3),
     ("delta: {ratio: '>=10', kind: number}", "changed main @3: x = 1 => x = 0\ndelta number: 1 => 0", 3),
     ("delta: {sign_change: true}", "changed main @3: x = 1 => x = -2\ndelta number: 1 => -2", 3),
+    ("delta: {direction: up}", "changed main @3: x = 1 => x = 2\ndelta number: 1 => 2", 3),
     ("delta: {near_one: true}", "changed main @3: x = y => x = y * 1.01\ndelta operand-added: - => 1.01", 3),
     (
         "delta: {renamed: true}",

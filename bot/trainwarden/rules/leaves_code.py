@@ -260,6 +260,9 @@ def _number_tests(spec: Spec) -> Iterator[Callable[[Delta], bool]]:
     if "ratio" in spec:
         compare = comparison(spec["ratio"])
         yield lambda delta: (pair := _numbers(delta)) is not None and compare(ratio_either_way(*pair))
+    if "direction" in spec:
+        up = spec["direction"] == "up"
+        yield lambda delta: (pair := _numbers(delta)) is not None and (pair[0] < pair[1]) is up
     if "sign_change" in spec:
         wanted = spec["sign_change"]
         yield lambda delta: (pair := _numbers(delta)) is not None and (pair[0] * pair[1] < 0) is wanted
