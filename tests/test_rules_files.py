@@ -142,7 +142,10 @@ def test_the_compiled_form_is_never_committed() -> None:
 
 # -- names that mean something else
 
-HOMONYMS = "remaining sparsemax schematic latest contest videos percentile writer prune constraint benefit confidence".split()
+HOMONYMS = (
+    "remaining sparsemax schematic latest contest videos percentile writer prune "
+    "constraint benefit confidence"
+).split()
 """Words of training code that hold ``ema``, ``test``, ``eos``, ``tile``, ``iter``, ``run``, ``train`` or ``fid``."""
 ASKED = ("in_member", "slot", "inside", "name")
 
