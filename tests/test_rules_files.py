@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -19,6 +20,7 @@ from trainwarden.rules.describe import describe
 from trainwarden.rules.findings import BUILT_IN
 from trainwarden.rules.json_schema import json_schema, schema_text
 from trainwarden.rules.schema import FAMILIES, Rule, read_directory
+from trainwarden.rules.values import globs
 from trainwarden.yaml_safely import load_yaml
 
 RULES = read_directory(rules_dir())
@@ -136,3 +138,35 @@ def test_the_compiled_form_is_never_committed() -> None:
     )
     assert "rules/README.md" in listed.stdout.splitlines()
     assert "rules/compiled.json" not in listed.stdout.splitlines()
+
+
+# -- names that mean something else
+
+HOMONYMS = (
+    "remaining sparsemax schematic latest contest videos percentile writer prune "
+    "constraint benefit confidence"
+).split()
+"""Words of training code that hold ``ema``, ``test``, ``eos``, ``tile``, ``iter``, ``run``, ``train`` or ``fid``."""
+ASKED = ("in_member", "slot", "inside", "name")
+
+
+def _expressions(spec: object) -> Iterator[str]:
+    if isinstance(spec, list):
+        for part in spec:
+            yield from _expressions(part)
+    elif isinstance(spec, dict):
+        for key, value in spec.items():
+            texts = value if isinstance(value, list) else [value]
+            if key in ASKED:
+                yield from (text for text in texts if str(text).startswith("/"))
+            else:
+                yield from _expressions(value)
+
+
+@pytest.mark.parametrize("one", RULES, ids=IDS)
+def test_names_are_asked_for_by_whole_words(one: Rule) -> None:
+    """An expression that is not like any name at all is like none of these words."""
+    plain = yaml.safe_load(Path(one.origin).read_bytes())
+    for text in _expressions([plain["when"], plain.get("unless", [])]):
+        like = globs([text])
+        assert like("q") or not [word for word in HOMONYMS if like(word)], text

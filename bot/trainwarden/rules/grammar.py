@@ -199,8 +199,10 @@ DELTA: dict[str, Field] = {
     "inside": like("The resolved name of the call or attribute it is an argument of."),
     "slot": like("Which argument: the keyword, or the position from 0."),
     "ratio": compared("How many times larger one number is than the other, whichever is larger."),
+    "direction": choice(("up", "down"), "Whether the number grew or shrank."),
     "sign_change": flag("The number changed its sign."),
     "near_one": flag("The number that came (or the ratio) lies within 0.9 and 1.1 without being 1."),
+    "renamed": flag("The last part of the name is another one; `math.cos` and `numpy.cos` share it."),
     **CONTEXT,
 }
 SHIFT: dict[str, Field] = {

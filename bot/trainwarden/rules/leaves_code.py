@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from trainwarden.model import Lines, Side
+from trainwarden.parse.nodes import Node
 from trainwarden.rules import telling
 from trainwarden.rules.captures import Captures
 from trainwarden.rules.combine import guard_evidence, guard_site
@@ -246,13 +247,26 @@ def _delta_tests(spec: Spec) -> list[Callable[[Delta], bool]]:
     if "slot" in spec:
         slot = globs(spec["slot"])
         tests.append(lambda delta: slot(delta.slot))
+    if "renamed" in spec:
+        renamed = spec["renamed"]
+        tests.append(lambda delta: (_last_name(delta.before) != _last_name(delta.after)) is renamed)
     return [*tests, *_number_tests(spec)]
+
+
+def _last_name(node: Node | None) -> str:
+    """``cos`` of ``numpy.cos``, of ``cos`` imported from it, and of ``x.cos``."""
+    if node is None:
+        return ""
+    return node.value if node.kind == "attribute" else (node.name or node.value).rpartition(".")[2]
 
 
 def _number_tests(spec: Spec) -> Iterator[Callable[[Delta], bool]]:
     if "ratio" in spec:
         compare = comparison(spec["ratio"])
         yield lambda delta: (pair := _numbers(delta)) is not None and compare(ratio_either_way(*pair))
+    if "direction" in spec:
+        up = spec["direction"] == "up"
+        yield lambda delta: (pair := _numbers(delta)) is not None and (pair[0] < pair[1]) is up
     if "sign_change" in spec:
         wanted = spec["sign_change"]
         yield lambda delta: (pair := _numbers(delta)) is not None and (pair[0] * pair[1] < 0) is wanted
