@@ -26,6 +26,7 @@ from trainwarden.model import Scorer, Unit
 from trainwarden.policy import counted, default_weight
 from trainwarden.rules.engine import match
 from trainwarden.rules.schema import RuleSet, load_rules
+from trainwarden.sandbox_child import settle
 from trainwarden.score.units import units_of
 from trainwarden.sites import Site, signals_at, sites_of, span
 from trainwarden.understand import view_of
@@ -96,7 +97,8 @@ def read_choose(
 
 def read(samples: Sequence[Sample], jobs: int) -> Iterator[Read]:
     """Each sample understood, in order. Raises whatever a sample that cannot be read raises."""
-    with get_context("fork").Pool(jobs) as pool:
+    # Without settling, the garbage collector of every worker goes through all the samples again and again.
+    with get_context("fork").Pool(jobs, settle) as pool:
         yield from pool.imap(read_one, samples, chunksize=8)
 
 
