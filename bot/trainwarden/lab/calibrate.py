@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from trainwarden.evaluate.ordinary import parse_splits
-from trainwarden.lab.examples import read_cases, read_choose
+from trainwarden.lab.examples import read_cases, read_choose, read_once
 from trainwarden.lab.fit import Example, Fitted, Floats, Held, Settings, cross_validated, fit, recall
 from trainwarden.resources import rules_dir
 from trainwarden.rules.noise import write_measured
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "--repos", required=True, type=Path, metavar="FILE", help="owner/name and split, tab-separated"
     )
     parser.add_argument("--write-measured", action="store_true", help="into the rule files, too")
+    parser.add_argument("--cache", type=Path, help="keep what was read here, and use it when it is there")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", default="rules/evidence.json", metavar="FILE")
     return parser
@@ -86,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
 def _examples(arguments: argparse.Namespace) -> list[Example]:
     splits = parse_splits(arguments.repos.read_bytes(), str(arguments.repos))
     listed = (arguments.fixes, arguments.ordinary, arguments.mirrors)
-    read = read_choose(read_cases(arguments.cases), *listed, splits, arguments.jobs)
+    cases = read_cases(arguments.cases)
+    read = read_once(arguments.cache, lambda: read_choose(cases, *listed, splits, arguments.jobs))
     return [one.example for one in read]
 
 

@@ -6,8 +6,9 @@ review.
 
 from __future__ import annotations
 
+import pickle
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -69,6 +70,17 @@ def read_cases(files: Iterable[Path]) -> tuple[Case, ...]:
     return tuple(case for file in files for case in casefile.parse(file.read_bytes(), str(file)))
 
 
+def read_once(cache: Path | None, material: Callable[[], Iterator[Read]]) -> list[Read]:
+    """What was read before and kept in ``cache``, or else ``material``, which is kept there then."""
+    if cache is not None and cache.exists():
+        kept: list[Read] = pickle.loads(cache.read_bytes())
+        return kept
+    found = list(material())
+    if cache is not None:
+        cache.write_bytes(pickle.dumps(found))
+    return found
+
+
 def read_choose(
     cases: Sequence[Case],
     fixed: Path | None,
@@ -97,8 +109,8 @@ def read_choose(
 
 def read(samples: Sequence[Sample], jobs: int) -> Iterator[Read]:
     """Each sample understood, in order. Raises whatever a sample that cannot be read raises."""
-    # Without settling, the garbage collector of every worker goes through all the samples again and again.
-    with get_context("fork").Pool(jobs, settle) as pool:
+    settle()  # or the garbage collector goes through all that was read again and again, and each worker with it
+    with get_context("fork").Pool(jobs) as pool:
         yield from pool.imap(read_one, samples, chunksize=8)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import pickle
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -21,13 +21,14 @@ from scipy.optimize import minimize
 
 from trainwarden.evaluate.ordinary import parse_splits
 from trainwarden.lab.calibrate import REVIEW, figures, log_odds, risk_scale
-from trainwarden.lab.examples import Read, read_cases, read_choose
+from trainwarden.lab.examples import Read, read_cases, read_choose, read_once
 from trainwarden.lab.fit import SABOTAGE, Example, Fitted, Floats, Held, Instance, Settings, fit, total
 from trainwarden.lab.splits import held_out, split_of
 from trainwarden.policy import Join, cut
 from trainwarden.score.artifact import load
 from trainwarden.score.embedded import Embedded
 
+_TWIN = re.compile(r"-(honest|clean)\Z")
 PRIOR = np.array([0.8, 0.5, 0.2])
 """Where weights are drawn to, and how strongly: signals and rules at almost their own worth."""
 _PENALTY = 2.0
@@ -146,16 +147,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read(options: argparse.Namespace, splits: Mapping[str, str]) -> list[Read]:
-    """The material, understood once; ``--cache`` keeps it for the next classifier."""
-    if options.cache is not None and options.cache.exists():
-        kept: list[Read] = pickle.loads(options.cache.read_bytes())
-        return kept
-    cases = (case for case in read_cases(options.cases) if not held_out(case.technique))
+    """The material without the attacks that were kept from the classifier."""
+    cases = read_cases(options.cases)
     listed = (options.fixes, options.ordinary, options.mirrors)
-    found = list(read_choose(tuple(cases), *listed, splits, options.jobs))
-    if options.cache is not None:
-        options.cache.write_bytes(pickle.dumps(found))
-    return found
+    found = read_once(options.cache, lambda: read_choose(cases, *listed, splits, options.jobs))
+    kept_back = {case.id for case in cases if held_out(case.technique)}
+    return [one for one in found if _TWIN.sub("", one.example.name) not in kept_back]
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -169,7 +166,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--mirrors", type=Path, required=True)
     parser.add_argument("--repos", type=Path, required=True)
     parser.add_argument("--table", type=Path, default=Path("rules/evidence.json"))
-    parser.add_argument("--cache", type=Path, help="keep what was read here, and use it when it is there")
+    parser.add_argument("--cache", type=Path, help="what `lab.calibrate --cache` kept, or is to be kept here")
     parser.add_argument("--jobs", type=int, default=2)
     return parser.parse_args(argv)
 
