@@ -114,11 +114,18 @@ def test_two_scales_that_lie_together_keep_the_first() -> None:
 
 
 def test_the_scale_puts_the_thresholds_at_their_rates() -> None:
-    ranked = np.linspace(0.0, 1000.0, 2001)
-    slope, offset = calibrate.risk_scale(ranked)
-    risk = 1 / (1 + np.exp(-(slope * ranked + offset)))
-    assert (risk > calibrate.REVIEW).sum() == pytest.approx(20, abs=1)
-    assert (risk > calibrate.BLOCK).sum() == pytest.approx(2, abs=1)
+    falling = -np.log((np.arange(20_000) + 0.5) / 20_000)
+    slope, offset = calibrate.risk_scale(falling)
+    risk = 1 / (1 + np.exp(-(slope * falling + offset)))
+    assert (risk > calibrate.REVIEW).sum() == pytest.approx(200, abs=1)
+    assert (risk > calibrate.BLOCK).sum() == pytest.approx(10, abs=1)
+
+
+def test_one_odd_commit_does_not_move_the_scale_far() -> None:
+    falling = -np.log((np.arange(5_000) + 0.5) / 5_000)
+    odd = np.append(falling[3:], [12.0, 13.0, 14.0])
+    usual, moved = (calibrate.risk_scale(totals)[0] for totals in (falling, odd))
+    assert moved == pytest.approx(usual, rel=0.25)
 
 
 def test_the_bundled_table_is_one_of_these() -> None:

@@ -36,7 +36,9 @@ def log_odds(risk: float) -> float:
 
 
 ANCHORS: tuple[Anchor, Anchor] = ((log_odds(REVIEW), 0.01), (log_odds(BLOCK), 0.0005))
-"""At most one ordinary commit in a thousand may be blocked: half of that is aimed at, for repositories not seen here."""
+"""At most one ordinary commit in a thousand may be blocked: half of that is aimed at, for repositories not seen."""
+FEW = 20
+"""So many commits tell a rate well enough."""
 HISTORY = {"fix-undone": 2.3}
 """Nats of what the past says, which is not read here. On the choose split: 99 of 105 undone fixes against 19 of
 2,000 ordinary commits; taken for a tenth of all sabotage, ln(0.1 * 0.94 / 0.0095)."""
@@ -157,9 +159,24 @@ def risk_scale(ordinary_totals: Floats, anchors: tuple[Anchor, Anchor] = ANCHORS
     Where the two lie too close to each other for a slope, the first one holds.
     """
     ranked = np.sort(ordinary_totals)[::-1]
-    (odds, here), (other, there) = ((odds, float(ranked[int(rate * len(ranked))])) for odds, rate in anchors)
+    (odds, here), (other, there) = ((odds, _reached(ranked, rate)) for odds, rate in anchors)
     slope = (other - odds) / math.copysign(max(abs(there - here), 0.25), other - odds)
     return slope, odds - slope * here
+
+
+def _reached(ranked: Floats, rate: float) -> float:
+    """The total that a share of commits reaches.
+
+    A handful of commits is no estimate: where it would be one, the hundredth at the top is taken to fall off
+    exponentially, at the rate of its mean.
+    """
+    place = int(rate * len(ranked))
+    hundredth = len(ranked) // 100
+    if place >= FEW or hundredth < FEW:
+        return float(ranked[place])
+    start = float(ranked[hundredth])
+    excess = float(np.mean(ranked[:hundredth])) - start
+    return start + excess * math.log(0.01 / rate)
 
 
 if __name__ == "__main__":
