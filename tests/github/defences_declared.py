@@ -315,7 +315,7 @@ defence(
     [
         ("git/process.py", '    "diff.ignoreSubmodules=none",\n', ""),
         ("git/index.py", '        "--ignore-submodules=none",\n', ""),
-        ("git/repository.py", '    "--ignore-submodules=none",\n', ""),
+        ("git/log.py", '    "--ignore-submodules=none",\n', ""),
     ],
     HOSTILE + "TestBentObjects::test_submodules_cannot_be_hidden",
 )
@@ -699,7 +699,7 @@ defence(
     "the reader is given no secret",
     "token in output",
     (
-        "sandbox.py",
+        "sandbox_process.py",
         "for name, value in os.environ.items() if name in ENVIRONMENT}",
         "for name, value in os.environ.items()}",
     ),
