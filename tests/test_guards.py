@@ -71,16 +71,17 @@ def test_no_trigger(name: str) -> None:
 
 
 GOES_ON = {
-    "to the last step": "while self.global_step < self.most:",
-    "to the last epoch": "while epoch <= args.epochs and not self.done:",
-    "the other way round": "while 3000 > self.global_step:",
-    "until it is done": "while not state.epoch_done:",
+    "to the last step": ("while self.global_step < self.most:", "self.global_step += 1"),
+    "to the last epoch": ("while epoch <= args.epochs and not self.done:", "epoch += 1"),
+    "the other way round": ("while 3000 > self.global_step:", "self.global_step = self.global_step + 1"),
+    "until it is done": ("while not state.epoch_done:", "state.epoch_done = f()"),
 }
 
 
 @pytest.mark.parametrize("name", GOES_ON)
 def test_the_bound_of_a_training_loop_is_no_condition(name: str) -> None:
-    after = f"epoch = 0\n{GOES_ON[name]}\n    model.weight.mul_(0.5)\n    epoch += 1"
+    test, moves = GOES_ON[name]
+    after = f"epoch = 0\n{test}\n    model.weight.mul_(0.5)\n    {moves}"
     assert _writing(edits(inside("f()"), inside(f"f()\n{after}"))).context.guards == ()
 
 
@@ -90,6 +91,7 @@ HIDDEN = {
         "while self.step < 3000:\n    with a:\n        {0}\n        return",
         "step",
     ),
+    "a bound that others move": ("while self.step < 3000:\n    {0}\n    if f():\n        break", "step"),
     "a bound inside a loop": ("for x in loader:\n    while self.step < 3000:\n        {0}", "step"),
     "a lower bound": ("while self.step > 3000:\n    {0}", "step"),
     "every so many": ("while self.step % 7 < 3:\n    {0}", "step"),

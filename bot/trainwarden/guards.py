@@ -172,11 +172,12 @@ _OF_A_BOUND = frozenset({"step", "config", "mode", "other"})
 def _while(loop: Node, scope: Scope) -> list[Guard]:
     """The test of a ``while``. How long training goes on is no more of a condition than the range of a ``for``.
 
-    Not so below another loop, and where the body runs at most once: such a ``while`` is an ``if``.
+    Not so below another loop, where the body runs at most once (such a ``while`` is an ``if``), and where it does not
+    itself move what the test asks for.
     """
     test = loop.children[0]
     kinds = classify(test, scope)
-    if _goes_on(test, scope) and loop_depth(loop) == 0 and not _runs_once(loop):
+    if _goes_on(test, scope) and loop_depth(loop) == 0 and not _runs_once(loop) and _moves(loop):
         kinds -= _OF_A_BOUND
         if not kinds:
             return []
@@ -199,6 +200,13 @@ def _is_plain(node: Node) -> bool:
     while node.kind in ("attribute", "subscript"):
         node = node.children[0]
     return node.kind == "name"
+
+
+def _moves(loop: Node) -> bool:
+    """Whether the body assigns to something that the test of the loop asks for."""
+    asked = {node.hash for node in loop.children[0].walk() if _is_plain(node)}
+    targets = (node.children[0] for node in loop.walk() if node.kind in ("assign", "augassign"))
+    return any(target.hash in asked for target in targets)
 
 
 def _runs_once(loop: Node) -> bool:
